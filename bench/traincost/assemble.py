@@ -1,0 +1,118 @@
+"""From what the passes gave to a row: the columns of every instrument side by side.
+
+Traffic is counted op by op, which is what eager execution moves between an op and the memory
+system; another `impl` fuses ops where the count cannot see it, so its traffic is the compulsory
+bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from traincost.data.case import Case, step_definition, workload_hash
+from traincost.data.record import COLUMNS, Record, Status, notes_text
+from traincost.instruments.clock import MIN_ROUNDS, summarise
+from traincost.machine.peaks import Peak
+from traincost.measure import Measured, Work, status_of
+from traincost.rates import Counts, rates
+
+if TYPE_CHECKING:
+    import torch
+
+Metrics = Mapping[str, float | Callable[[], float]]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which run and which machine a row comes from."""
+
+    run_id: str
+    started_at: str
+    machine: Mapping[str, Any]  # the machine columns
+
+
+def bare_record(case: Case, origin: Origin, status: Status, reason: str) -> Record:
+    """The row of a case that has no numbers: unavailable, out of memory, failed."""
+    return _record(case, origin, case.columns(), {"status": reason}, status=status)
+
+
+def record_of(
+    case: Case, work: Work, measured: Measured, origin: Origin, peak: Peak | None, metrics: Metrics
+) -> Record:
+    """The row of a case that ran to its end."""
+    status, notes = status_of(measured)
+    times = summarise(measured.timing.rounds_s, measured.timing.iterations)
+    if times.rounds < MIN_ROUNDS:
+        notes["rounds"] = f"{times.rounds} in the budget, fewer than {MIN_ROUNDS}"
+    counted = measured.arithmetic
+    by_ops = case.columns()["impl"] == "eager"
+    traffic_bytes = counted.ops_bytes if by_ops else counted.compulsory_bytes
+    counts = Counts(work.samples, work.tokens, counted.flops, counted.model_flops, traffic_bytes)
+    derived = rates(counts, times.time_median_s, peak)
+    numbers = {name: v() if callable(v) else v for name, v in metrics.items()}
+    columns: dict[str, Any] = {
+        **case.columns(),
+        "workload": workload_of(case, work),
+        "n_params": None if work.model is None else count_parameters(work.model),
+        "time_first_step_s": measured.timing.first_step_s,
+        "launches": measured.launches,
+        "traffic_bytes": traffic_bytes,
+        "traffic_source": "ops" if by_ops else "compulsory",
+        **{k: v for k, v in numbers.items() if k in COLUMNS},
+    }
+    for part in (times, counted, derived, measured.memory, measured.losses, measured.energy):
+        columns |= {f.name: getattr(part, f.name) for f in fields(part) if f.name in COLUMNS}
+        notes |= getattr(part, "notes", {})
+    del columns["notes"]
+    own = {k: float(v) for k, v in numbers.items() if k not in COLUMNS}
+    return _record(case, origin, columns, notes, status=status, metrics=own)
+
+
+def _record(
+    case: Case,
+    origin: Origin,
+    columns: Mapping[str, Any],
+    notes: Mapping[str, str],
+    *,
+    status: Status,
+    metrics: Mapping[str, float] | None = None,
+) -> Record:
+    typed = {k: COLUMNS[k](v) for k, v in {**columns, **origin.machine}.items() if v is not None}
+    return Record(
+        run_id=origin.run_id,
+        started_at=origin.started_at,
+        suite=case.suite,
+        case_id=case.case_id,
+        status=status,
+        notes=notes_text(notes),
+        axes=case.own_axes(),
+        metrics=metrics or {},
+        **typed,
+    )
+
+
+def count_parameters(model: torch.nn.Module) -> int:
+    """Trainable parameters, shared ones once."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def workload_of(case: Case, work: Work) -> str:
+    """A hash over model, optimizer, axes and step: what must agree for two rows to compare.
+
+    Device and implementation are left out: the same work is compared across them.
+    """
+    not_work = ("device", "impl", "matmul_precision")
+    model, optimizer = work.model, work.optimizer
+    named = [] if model is None else model.named_parameters()
+    defaults = {} if optimizer is None else optimizer.defaults
+    return workload_hash(
+        sorted((k, v) for k, v in case.axes.items() if k not in not_work),
+        model,
+        [(name, tuple(p.shape)) for name, p in named],
+        type(optimizer).__qualname__,
+        sorted((k, str(v)) for k, v in defaults.items()),
+        (work.samples, work.tokens, work.phase),
+        step_definition(work.step),
+    )

@@ -1,0 +1,127 @@
+"""The command line: one function a verb.
+
+A verb is an entry of `VERBS`: its name, a line of help, a function that adds its options, and one
+that runs it and returns the exit code. What a verb needs is imported inside it, so that `--help`
+costs no torch, pandas or scipy. Exit codes: 0 held, 1 regression, 2 bad input or usage, 3
+inconclusive.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import traincost
+from traincost.data.errors import BadInputError
+from traincost.show.tables import FORMATS
+
+if TYPE_CHECKING:
+    from traincost.data.record import Record
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One subcommand."""
+
+    name: str
+    help: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; the exit code."""
+    options = _parser().parse_args(arguments)
+    verb: Verb = options.verb
+    try:
+        return verb.run(options)
+    except BadInputError as e:
+        print(f"traincost {verb.name}: {e}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="traincost", description="What training costs, measured.")
+    parser.add_argument("--version", action="version", version=f"traincost {traincost.__version__}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for verb in VERBS:
+        sub = verbs.add_parser(verb.name, help=verb.help, description=verb.help)
+        sub.set_defaults(verb=verb)
+        verb.add_options(sub)
+        sub.add_argument("--format", choices=FORMATS, default="table", help="default: table")
+    return parser
+
+
+def _machine_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cost-device",
+        metavar="DEVICE",
+        default="auto",
+        help="auto (CUDA where there is one), all, cpu, cuda or cuda:N",
+    )
+    parser.add_argument(
+        "--cost-results",
+        metavar="PATH",
+        default="results",
+        type=Path,
+        help="result CSVs with measured peaks (default: results)",
+    )
+
+
+def _machine(options: argparse.Namespace) -> int:
+    """Who this machine is, what can be measured on it, and its peaks."""
+    from traincost.instruments import nvml, rapl
+    from traincost.machine import conditions
+    from traincost.machine.device import cuda_count, open_device
+    from traincost.machine.identity import identify
+    from traincost.machine.processor import measuring_cpus
+    from traincost.machine.versions import torch_cuda
+    from traincost.session import choose_devices
+    from traincost.show.machine import COLUMNS, machine_rows
+    from traincost.show.tables import render
+
+    cpus = measuring_cpus()
+    machines = [
+        identify(open_device(name), threads=len(cpus), cpu_set=cpus, root=Path.cwd())
+        for name in choose_devices(options.cost_device).names.values()
+    ]
+    capabilities = [
+        conditions.cuda(cuda_count(), torch_cuda()),
+        *nvml.capabilities(machines[-1].gpu_uuid),
+        *rapl.capabilities(),
+        *conditions.capabilities(cpus),
+    ]
+    rows = machine_rows(machines, capabilities, _records(options.cost_results))
+    print(render("machine", COLUMNS, rows, options.format), end="")
+    return 0
+
+
+def _records(path: Path) -> list[Record]:
+    """The rows of a file or folder; none from a folder that is not there yet."""
+    from traincost.data.results import read_records, result_files
+
+    empty = path.is_dir() and not any(path.rglob("*.csv"))
+    if empty or not path.exists():
+        return []
+    return [record for file in result_files([path]) for record in read_records(file)]
+
+
+VERBS = (
+    Verb(
+        "machine",
+        "who this machine is, what can be measured on it, and its peaks",
+        _machine_options,
+        _machine,
+    ),
+)

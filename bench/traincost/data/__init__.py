@@ -1,0 +1,1 @@
+"""What a case, a row and a result file are."""

@@ -1,0 +1,213 @@
+"""Writing and reading result CSVs (schema 1).
+
+A run is one file. It is rewritten to a temporary file and renamed each time a case ends: a run that
+is killed keeps every finished row and never shows half of one. Beside `<run>.csv` lie
+`<run>.machine.json` and `<run>.rounds.csv.gz`; losing them loses detail, never a comparison.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traincost.data.cells import csv_line, read_cell, write_cell
+from traincost.data.errors import BadInputError
+from traincost.data.record import (
+    AXIS_PREFIX,
+    COLUMNS,
+    METRIC_PREFIX,
+    REQUIRED,
+    SCHEMA,
+    Record,
+    Status,
+    column_type,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, str | int | float | None]
+
+
+class ResultFile:
+    """The result CSV of one run, and the files beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._records: dict[str, Record] = {}
+        self._rounds: list[bytes] = [gzip.compress(b"case_id,round,time_s\n")]
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """The rows so far."""
+        return tuple(self._records.values())
+
+    def put(self, record: Record) -> None:
+        """Add the row of a case, or replace it, and save the file."""
+        rows = {**self._records, record.case_id: record}
+        _replace(self.path, to_csv(rows.values()).encode("utf-8", "backslashreplace"))
+        self._records = rows
+
+    def put_rounds(self, case_id: str, times_s: Sequence[float]) -> None:
+        """Add the rounds of a case to `<run>.rounds.csv.gz`."""
+        lines = (csv_line([write_cell(case_id), str(i), repr(t)]) for i, t in enumerate(times_s))
+        self._rounds.append(gzip.compress("".join(lines).encode()))  # members concatenate
+        _replace(self.path.with_suffix(".rounds.csv.gz"), b"".join(self._rounds))
+
+    def put_machine(self, text: str) -> None:
+        """Write `<run>.machine.json`."""
+        _replace(self.path.with_suffix(".machine.json"), text.encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside `path`, flush to the disk, rename over it; nothing is left of a failure."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as f:
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def to_row(record: Record) -> Row:
+    """A record as column name to value, its own axes and metrics prefixed."""
+    row: Row = {name: getattr(record, name) for name in COLUMNS}
+    row |= {AXIS_PREFIX + k: v for k, v in record.axes.items()}
+    row |= {METRIC_PREFIX + k: v for k, v in record.metrics.items()}
+    return row
+
+
+def to_csv(records: Iterable[Record]) -> str:
+    """The text of a result CSV."""
+    rows = [to_row(r) for r in records]
+    own = sorted({name for row in rows for name in row if name not in COLUMNS})
+    header = [*COLUMNS, *own]
+    return csv_line(header) + "".join(
+        csv_line([write_cell(row.get(name)) for name in header]) for row in rows
+    )
+
+
+def result_files(paths: Iterable[Path]) -> list[Path]:
+    """Files as they are, folders as the result CSVs in them; each once."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise BadInputError(
+                f"{path}: no such file or folder; expected a result CSV or a folder"
+            )
+        inside = sorted(path.rglob("*.csv")) if path.is_dir() else [path]
+        if not inside:
+            raise BadInputError(f"{path}: expected at least one result CSV in this folder")
+        found |= {p.resolve(): p for p in inside}
+    return list(found.values())
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """Line number and typed row; unknown columns are kept as text."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as e:
+        raise BadInputError(f"{path}: {e}; expected a readable UTF-8 CSV") from e
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        _check_header(path, header)
+        seen: set[tuple[Any, Any]] = set()
+        for cells in reader:
+            row = typed_row(path, reader.line_num, header, cells)
+            key = (row["run_id"], row["case_id"])
+            if key in seen:
+                raise BadInputError(
+                    f"{path}, line {reader.line_num}, column case_id: {row['case_id']!r} again; "
+                    "expected one row per case and run"
+                )
+            seen.add(key)
+            yield reader.line_num, row
+    except csv.Error as e:
+        raise BadInputError(f"{path}, line {reader.line_num}: {e}; expected CSV") from e
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    missing = [c for c in REQUIRED if c not in header]
+    if missing:
+        raise BadInputError(
+            f"{path}, line 1: no column {', '.join(missing)}; expected the header of a result CSV"
+        )
+    twice = sorted({c for c in header if header.count(c) > 1})
+    if twice:
+        raise BadInputError(f"{path}, line 1: column {', '.join(twice)} twice; expected it once")
+
+
+def typed_row(path: Path, line: int, header: list[str], cells: list[str]) -> Row:
+    """The cells of a line as typed values; BadInputError names the place of a bad one."""
+    if len(cells) != len(header):
+        raise BadInputError(
+            f"{path}, line {line}: {len(cells)} cells; expected {len(header)}, as in the header"
+        )
+    row: Row = {}
+    for name, cell in zip(header, cells, strict=True):
+        try:
+            row[name] = read_cell(cell, column_type(name) or str)
+        except ValueError as e:
+            raise BadInputError(f"{path}, line {line}, column {name}: {e}") from e
+    for name in REQUIRED:
+        if row[name] is None:
+            raise BadInputError(f"{path}, line {line}, column {name}: empty; expected a value")
+    if row["schema"] != SCHEMA:
+        raise BadInputError(
+            f"{path}, line {line}, column schema: {row['schema']}; expected {SCHEMA}, "
+            "the one this version reads and writes"
+        )
+    if row["status"] not in list(Status):
+        raise BadInputError(
+            f"{path}, line {line}, column status: {row['status']!r}; "
+            f"expected one of {', '.join(Status)}"
+        )
+    return row
+
+
+def read_records(path: Path) -> list[Record]:
+    """The rows of one file as records, without columns this version does not know."""
+    return [record_of_row(row) for _, row in read_rows(path)]
+
+
+def record_of_row(row: Mapping[str, Any]) -> Record:
+    """A typed row as a record; columns this version does not know are dropped."""
+    known = {f.name for f in fields(Record)} & COLUMNS.keys()
+    axes = {k.removeprefix(AXIS_PREFIX): v for k, v in row.items() if k.startswith(AXIS_PREFIX)}
+    metrics = {
+        k.removeprefix(METRIC_PREFIX): v for k, v in row.items() if k.startswith(METRIC_PREFIX)
+    }
+    return Record(
+        **{k: v for k, v in row.items() if k in known},
+        axes={k: v for k, v in axes.items() if v is not None},
+        metrics={k: v for k, v in metrics.items() if v is not None},
+    )
+
+
+def read_frame(paths: Iterable[Path]) -> pd.DataFrame:
+    """Several runs as one frame: `Int64`, `Float64` and `string` columns, and `file` and `line`.
+
+    Columns that no file has are there, all missing; unknown ones are kept as text.
+    """
+    import pandas as pd
+
+    rows: list[Row] = []
+    for path in result_files(paths):
+        rows += [{**row, "file": str(path), "line": line} for line, row in read_rows(path)]
+    own = sorted({name for row in rows for name in row} - COLUMNS.keys() - {"file", "line"})
+    dtypes: dict[type, Any] = {int: "Int64", float: "Float64", str: "string"}
+    types = {**COLUMNS, **{c: column_type(c) or str for c in own}, "file": str, "line": int}
+    return pd.DataFrame(
+        {c: pd.array([row.get(c) for row in rows], dtype=dtypes[t]) for c, t in types.items()}
+    )

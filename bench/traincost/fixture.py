@@ -1,0 +1,134 @@
+"""`train_cost`: the fixture that measures one case and leaves its row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from traincost.assemble import record_of
+from traincost.data.case import Case
+from traincost.data.profile import current_profile
+from traincost.data.record import Record
+from traincost.data.results import to_row
+from traincost.instruments.clock import Clock, Step
+from traincost.instruments.energy import NoSource
+from traincost.measure import Bench, Benchmark, Work, measure, run_once
+from traincost.session import Run
+
+if TYPE_CHECKING:
+    import torch
+
+NO_ENERGY = "no power source is read yet"
+
+
+class TrainCostUsageError(Exception):
+    """The fixture was not used as it must be: once, on the device of its case."""
+
+
+@dataclass
+class TrainCost:
+    """Measures one case: one test, one case, one row."""
+
+    case: Case
+    run: Run
+    benchmark: Benchmark
+    clock: Clock
+    passing: Callable[[str], AbstractContextManager[None]]
+    timing_off: bool
+    called: bool = field(default=False, init=False)
+
+    def __call__(
+        self,
+        step: Step,
+        *,
+        samples: int,
+        tokens: int | None = None,
+        phase: str | None = None,
+        impl: str | None = None,
+        model: torch.nn.Module | None = None,
+        optimizer: torch.optim.Optimizer | None = None,
+        forward: Step | None = None,
+        setup: Callable[[], object] | None = None,
+        axes: Mapping[str, object] | None = None,
+        metrics: Mapping[str, float | Callable[[], float]] | None = None,
+    ) -> Record:
+        """Measure `step` and save its row.
+
+        Args:
+            step: One training step, no arguments. Returns its loss (0-dimensional tensor or float),
+                or None. Called some tens of times, with model and optimizer put back in between.
+            samples: Samples of one step.
+            tokens: Tokens of one step, where there are any.
+            phase: `step`, `forward`, `backward`, `optimizer`, `epoch` or `op`.
+            impl: Who does the work: `eager`, `compile`, ...
+            model: For its parameters' count and memory, and to be put back between passes.
+            optimizer: The same.
+            forward: One forward pass, where `step` has none of its own (`phase="backward"`).
+            setup: Called before each timed round, untimed.
+            axes: More axes of the case, `axis_<name>`.
+            metrics: More results, `<name>_<unit>`, as a number or as a callable that is asked after
+                the timed rounds. A name of a schema column fills that column.
+
+        Raises:
+            TrainCostUsageError: Called a second time, or the model is on another device.
+        """
+        if self.called:
+            raise TrainCostUsageError(
+                "train_cost called twice in one test; expected once: one test, one case, one row"
+            )
+        self.called = True
+        given = {"phase": phase, "impl": impl, **(axes or {})}
+        case = self.case.with_axes({k: v for k, v in given.items() if v is not None})
+        work = Work(
+            step=step,
+            samples=_positive("samples", samples),
+            phase=str(case.columns()["phase"]),
+            tokens=None if tokens is None else _positive("tokens", tokens),
+            model=model,
+            optimizer=optimizer,
+            forward=forward,
+            setup=setup,
+        )
+        self._check_device(work, str(case.columns()["device"]))
+        bench = Bench(
+            device=self.clock.device,
+            clock=self.clock,
+            energy=NoSource(NO_ENERGY),
+            profile=current_profile(),
+            benchmark=self.benchmark,
+            passing=self.passing,
+        )
+        origin = self.run.origin(bench.device.kind)
+        if self.timing_off:
+            run_once(work, bench)
+            return Record(
+                run_id=origin.run_id,
+                started_at=origin.started_at,
+                suite=case.suite,
+                case_id=case.case_id,
+                notes="status: timing is off",
+            )
+        measured = measure(work, bench)
+        with self.passing("row"):
+            record = record_of(case, work, measured, origin, self.run.peak(case), metrics or {})
+            self.run.put(record, measured.timing.rounds_s)
+        self.benchmark.extra_info.update({k: v for k, v in to_row(record).items() if v is not None})
+        return record
+
+    def _check_device(self, work: Work, device: str) -> None:
+        if work.model is None:
+            return
+        kinds = {p.device.type for p in work.model.parameters()}
+        if kinds - {device}:
+            raise TrainCostUsageError(
+                f"{self.case.case_id}: the model is on {', '.join(sorted(kinds))}, the case is of "
+                f"{device}; expected the test to take `device` and to build the model there"
+            )
+
+
+def _positive(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise TrainCostUsageError(f"train_cost {name}={value!r}: expected a whole number above 0")
+    return value

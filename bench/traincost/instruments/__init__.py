@@ -1,0 +1,1 @@
+"""Clocks, counters and probes, handed to the measuring layer."""

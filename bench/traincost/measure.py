@@ -1,0 +1,204 @@
+"""One case measured: passes over the same step, each with its instrument, into one record.
+
+In order, with model and optimizer put back to their start between them:
+
+    first step   -> time_first_step_s
+    warm-up      until the steps are steady
+    timed rounds through pytest-benchmark's runner, and nothing else inside
+    arithmetic   -> FLOPs, bytes, operations     (untimed from here on)
+    memory       -> live and peak bytes
+    loss         -> a fixed number of steps, the same on every machine; NaN is looked for here
+    energy       -> a window of whole steps
+
+The instruments are handed in, so that a test hands in others.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from traincost.data.profile import Profile
+from traincost.data.record import Status
+from traincost.instruments import clock as clocks
+from traincost.instruments.arithmetic import Arithmetic, count
+from traincost.instruments.clock import Clock, Step
+from traincost.instruments.energy import Energy, EnergySource
+from traincost.instruments.launches import count_launches
+from traincost.instruments.memory import Memory, measure_memory
+from traincost.machine.device import Device
+from traincost.snapshot import Snapshot, take_snapshot
+
+if TYPE_CHECKING:
+    import torch
+
+LOSS_STEPS: Mapping[str, int] = {"step": 8, "epoch": 2}  # by phase; other phases do not learn
+
+
+class Benchmark(Protocol):
+    """What is used of pytest-benchmark's fixture."""
+
+    extra_info: dict[str, Any]
+    stats: Any
+
+    def pedantic(self, target: Step, **options: Any) -> object:
+        """Run rounds."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a suite hands to `train_cost`."""
+
+    step: Step
+    samples: int
+    phase: str
+    tokens: int | None = None
+    model: torch.nn.Module | None = None
+    optimizer: torch.optim.Optimizer | None = None
+    forward: Step | None = None  # one forward pass, where the step has none of its own
+    setup: Callable[[], object] | None = None  # untimed, before every round
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a case is measured with. `passing(name)` surrounds each pass (progress, wall time)."""
+
+    device: Device
+    clock: Clock
+    energy: EnergySource
+    profile: Profile
+    benchmark: Benchmark
+    passing: Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the timed passes gave."""
+
+    first_step_s: float
+    rounds_s: tuple[float, ...]
+    iterations: int
+    steady: bool
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Losses of a fixed number of steps from the start; `diverged_at` is the first not finite."""
+
+    loss_first: float | None = None
+    loss_last: float | None = None
+    loss_steps: int | None = None
+    diverged_at: int | None = None
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All that the passes of a case gave."""
+
+    timing: Timing
+    arithmetic: Arithmetic
+    launches: int | None  # None on a CPU, which launches no kernels
+    memory: Memory
+    losses: Losses
+    energy: Energy
+
+
+def measure(work: Work, bench: Bench) -> Measured:
+    """Run every pass over `work.step`."""
+    start = take_snapshot(work.model, work.optimizer)
+    timing = _timing(work, bench, start)
+    with bench.passing("arithmetic"):
+        _settle(work, bench, start)
+        arithmetic = count(work.step, phase=work.phase, forward=work.forward, model=work.model)
+        launches = None
+        if bench.device.kind != "cpu":
+            launches = count_launches(work.step, bench.device.synchronize)
+    with bench.passing("memory"):
+        start.restore()
+        memory = measure_memory(work.step, bench.device, work.model, work.optimizer)
+    with bench.passing("loss"):
+        start.restore()
+        losses = _losses(work)
+    with bench.passing("energy"):
+        step_s = sorted(timing.rounds_s)[len(timing.rounds_s) // 2]
+        energy = bench.energy.window(work.step, step_s, bench.profile)
+    return Measured(timing, arithmetic, launches, memory, losses, energy)
+
+
+def run_once(work: Work, bench: Bench) -> None:
+    """The step once, untimed: when timing is off (xdist, `--benchmark-disable`)."""
+    bench.benchmark.pedantic(work.step, setup=work.setup)
+
+
+def _settle(work: Work, bench: Bench, start: Snapshot) -> None:
+    """Back to the start and one step on, so that gradients and optimizer state exist."""
+    start.restore()
+    if work.setup is not None:
+        work.setup()
+    work.step()
+    bench.device.synchronize()
+
+
+def _timing(work: Work, bench: Bench, start: Snapshot) -> Timing:
+    clock = bench.clock
+    with bench.passing("first step"):
+        bench.device.synchronize()
+        begun_s = time.perf_counter()
+        work.step()
+        bench.device.synchronize()
+        first_step_s = time.perf_counter() - begun_s
+    with bench.passing("warm-up"):
+        start.restore()
+        warm = clocks.warm_up(work.step, clock, bench.profile.warmup_s)
+        one_block = work.setup is not None or bench.device.kind != "cpu"
+        iterations = 1 if one_block else clocks.iterations_for(warm.typical_s)
+        clock.short_steps = bench.device.kind != "cpu" and warm.typical_s < clocks.SHORT_STEP_S
+        _settle(work, bench, start)
+    with bench.passing("timed rounds"):
+        rounds_s = timed_rounds(work, bench, iterations)
+    return Timing(first_step_s, rounds_s, iterations, warm.steady)
+
+
+def timed_rounds(work: Work, bench: Bench, iterations: int) -> tuple[float, ...]:
+    """Seconds per step of each round, until the median is known or the budget ends."""
+    stop = clocks.Stop(lambda: bench.benchmark.stats.stats.data, bench.profile)
+    with suppress(clocks.RoundsDone):
+        bench.benchmark.pedantic(
+            work.step, setup=work.setup, teardown=stop, rounds=2**31, iterations=iterations
+        )
+    return tuple(bench.benchmark.stats.stats.data)
+
+
+def _losses(work: Work) -> Losses:
+    steps = LOSS_STEPS.get(work.phase, 1)
+    losses: list[float] = []
+    for i in range(steps):
+        result = work.step()
+        if result is None:
+            return Losses(notes={"loss_first": "the step returns no loss"})
+        numel = getattr(result, "numel", lambda: 1)()
+        if numel != 1:
+            return Losses(
+                notes={"loss_first": f"the step returned {numel} values, expected a loss"}
+            )
+        loss = float(result)  # type: ignore[arg-type]
+        if not math.isfinite(loss):
+            note = {"loss_last": f"{loss} at step {i + 1}"}
+            first = losses[0] if losses else None
+            return Losses(first, None, i + 1, i + 1, note)
+        losses.append(loss)
+    return Losses(losses[0], losses[-1], steps)
+
+
+def status_of(measured: Measured) -> tuple[Status, dict[str, str]]:
+    """The status of a case that ran to its end, and why."""
+    if measured.losses.diverged_at is not None:
+        return Status.DIVERGED, {}
+    if reason := clocks.instability(measured.timing.rounds_s):
+        return Status.UNSTABLE, {"time_median_s": reason}
+    return Status.OK, {}

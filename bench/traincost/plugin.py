@@ -1,0 +1,127 @@
+"""The pytest plugin: options, which cases run, and the fixture. Light until a case is collected.
+
+An unrelated pytest run pays for these few hooks and nothing else: torch, pandas and rich are
+imported when a test that asks for `train_cost` has been collected.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from traincost.data.profile import DEFAULT_PROFILE, choose_profile
+
+if TYPE_CHECKING:
+    from traincost.fixture import TrainCost
+    from traincost.instruments.clock import Clock
+    from traincost.running import CostSession
+
+SESSION: pytest.StashKey[CostSession] = pytest.StashKey()
+BAD_INPUT = 2
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The plugin's options; the prefix keeps them apart from other plugins'."""
+    group = parser.getgroup("traincost")
+    group.addoption(
+        "--cost-profile",
+        metavar="NAME",
+        default=DEFAULT_PROFILE,
+        help="quick (5 minutes on 2 CPU cores), standard or full. Default: %(default)s.",
+    )
+    group.addoption(
+        "--cost-results",
+        metavar="DIR",
+        help="Folder for the result CSV. Default: results/ beside pytest's configuration.",
+    )
+    group.addoption(
+        "--cost-resume",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="Run only the cases that have no row in this result CSV. Can be given several times.",
+    )
+    group.addoption(
+        "--cost-device",
+        metavar="DEVICE",
+        default="auto",
+        help="auto (CUDA where there is one, else the CPU), all, cpu, cuda or cuda:N.",
+    )
+    group.addoption(
+        "--cost-threads",
+        metavar="N",
+        type=int,
+        help="CPU threads, and cores to pin to. Default: every core of this process.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the profile before suite files ask for their grid."""
+    config.addinivalue_line("markers", "gate: a case that `traincost ab` runs by default")
+    config.addinivalue_line("markers", "cost_first: a case that others need the numbers of")
+    try:
+        choose_profile(str(config.getoption("cost_profile")))
+    except ValueError as e:
+        pytest.exit(str(e), returncode=BAD_INPUT)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A cost case that takes `device` and says no more runs on each kind of device."""
+    names = metafunc.fixturenames
+    marks = metafunc.definition.iter_markers("parametrize")
+    taken = any("device" in _names_of(mark) for mark in marks)
+    own_fixture = "device" in metafunc.definition._fixtureinfo.name2fixturedefs
+    if "train_cost" in names and "device" in names and not taken and not own_fixture:
+        metafunc.parametrize("device", ["cpu", "cuda"])
+
+
+def _names_of(mark: pytest.Mark) -> list[str]:
+    argnames: Any = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
+    return [n.strip() for n in argnames.split(",")] if isinstance(argnames, str) else list(argnames)
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m have had their say
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take up the session's work if there is a cost case among the tests."""
+    if not any("train_cost" in getattr(item, "fixturenames", ()) for item in items):
+        return
+    from traincost.running import CostSession
+
+    config.stash[SESSION] = session = CostSession.start(config, items, results_dir(config))
+    config.pluginmanager.register(session, "traincost.session")
+
+
+@pytest.fixture
+def _cost_clock(request: pytest.FixtureRequest) -> Clock:
+    """Hands the timer to pytest-benchmark, whose fixture is made after this one."""
+    return request.config.stash[SESSION].clock_for(request.node)
+
+
+@pytest.fixture
+def train_cost(request: pytest.FixtureRequest, _cost_clock: Clock, benchmark: Any) -> TrainCost:
+    """Measure one training step and leave its row in the result CSV: `TrainCost.__call__`."""
+    return request.config.stash[SESSION].fixture_for(request.node, _cost_clock, benchmark)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Under xdist only the workers collect: hear from one of them that there were cost cases."""
+    if getattr(node, "workeroutput", {}).get("cost_cases"):
+        node.config.stash[UNDER_XDIST] = True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say that no CSV was written, where xdist kept the timing off."""
+    if terminalreporter.config.stash.get(UNDER_XDIST, False):
+        terminalreporter.write_line("traincost: no result CSV: timing is off under xdist")
+
+
+UNDER_XDIST = pytest.StashKey[bool]()
+
+
+def results_dir(config: pytest.Config) -> Path:
+    """`--cost-results`, or `results/` at pytest's root."""
+    given = config.getoption("cost_results")
+    return config.invocation_params.dir / given if given else config.rootpath / "results"

@@ -1,0 +1,269 @@
+"""A pytest session that measures: the hooks around its cases, and what it says at the end."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from traincost.assemble import bare_record
+from traincost.collecting import CASE, UNAVAILABLE, Plan, name_cases, plan
+from traincost.data.record import Status
+from traincost.fixture import TrainCost, TrainCostUsageError
+from traincost.instruments.clock import Clock
+from traincost.machine.oom import free_memory_of, is_out_of_memory
+from traincost.machine.processor import measuring_cpus, pinned
+from traincost.passes import Passes, wall_time
+from traincost.session import ResultsNotSavedError, Run, choose_devices, finished_cases
+from traincost.show.progress import CaseProgress
+from traincost.show.summary import WIDTH, cost_table, status_line, wall_time_line
+
+BAD_INPUT = 2
+FIXTURE = pytest.StashKey[TrainCost]()
+
+
+@dataclass(eq=False)  # a plugin is itself, and hashable
+class CostSession:
+    """Registered as a plugin when a cost case has been collected."""
+
+    run: Run
+    plan: Plan
+    timing_off: str | None  # why no CSV is written
+    started_s: float
+    passes: Passes = field(default_factory=Passes)
+    in_tests_s: float = field(default=0.0, init=False)
+    progress: CaseProgress | None = field(default=None, init=False)
+
+    @classmethod
+    def start(cls, config: Any, items: list[pytest.Item], results: Path) -> CostSession:
+        """Plan the run; bad input ends pytest here, with one line and exit code 2."""
+        try:
+            cases = name_cases(items)
+            devices = choose_devices(config.getoption("cost_device"))
+            cpus = measuring_cpus(config.getoption("cost_threads"))
+            run = Run(config.rootpath, results, devices, cpus)
+            resumed = [config.invocation_params.dir / f for f in config.getoption("cost_resume")]
+            finished = finished_cases(resumed, run)
+            session = cls(run, plan(items, cases, devices, finished), _timing_off(config), _now_s())
+            if session.timing_off is None:
+                run.check_writable()
+        except ValueError as e:  # BadInputError, or a number out of range
+            pytest.exit(str(e), returncode=BAD_INPUT)
+        items[:] = session.plan.items
+        config.hook.pytest_deselected(items=session.plan.deselected)
+        _quieten_benchmark_table(config, session.plan)
+        if hasattr(config, "workeroutput"):  # a worker of xdist: tells the process that reports
+            config.workeroutput["cost_cases"] = len(session.plan.cases)
+        return session
+
+    # --- fixtures -----------------------------------------------------------------------------
+
+    def clock_for(self, item: pytest.Item) -> Clock:
+        """A clock for the case's device, handed to pytest-benchmark through its own marker."""
+        case = item.stash[CASE]
+        clock = Clock(self.run.device(str(case.columns()["device"])))
+        own = item.get_closest_marker("benchmark")
+        options = {"group": case.suite, **(own.kwargs if own else {})}
+        options |= {"timer": clock.timer, "disable_gc": True}
+        item.add_marker(pytest.mark.benchmark(**options), append=False)
+        return clock
+
+    def fixture_for(self, item: pytest.Item, clock: Clock, benchmark: Any) -> TrainCost:
+        """The `train_cost` of one case."""
+        item.stash[FIXTURE] = fixture = TrainCost(
+            case=item.stash[CASE],
+            run=self.run,
+            benchmark=benchmark,
+            clock=clock,
+            passing=self.passes.passing,
+            timing_off=self.timing_off is not None,
+        )
+        return fixture
+
+    # --- hooks around the cases ---------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Pin the process while cases run, and show progress on a terminal."""
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and reporter.isatty and reporter.verbosity == 0:
+            self._show_progress(reporter)
+        try:
+            with pinned(self.run.cpus):
+                return (yield)
+        finally:
+            if self.progress is not None:
+                self.progress.stop()
+
+    def _show_progress(self, reporter: Any) -> None:
+        reporter.showfspath = False
+        self.progress = CaseProgress(len(self.plan.cases), reporter._tw._file)
+        self.passes.watch = self.progress.in_pass
+        self.progress.start()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """One case of the progress bar."""
+        if self.progress is None or CASE not in item.stash:
+            return (yield)
+        self.progress.case(item.stash[CASE].case_id)
+        result = yield
+        self.progress.done()
+        return result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """No letters between the draws of the progress bar."""
+        if self.progress is not None and report.when == "call" and report.passed:
+            return "passed", "", ""
+        return None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """A case that this machine cannot run is skipped; its row is written with the report."""
+        if UNAVAILABLE in item.stash:
+            pytest.skip(item.stash[UNAVAILABLE])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+        """Run a case: out of memory is a finding, not a failure."""
+        if CASE not in pyfuncitem.stash:
+            return (yield)
+        fixture = pyfuncitem.stash[FIXTURE]
+        begun_s = _now_s()
+        try:
+            result = yield
+            if not fixture.called:
+                raise TrainCostUsageError(
+                    "train_cost was asked for and never called; expected one call in the test"
+                )
+            return result
+        except ResultsNotSavedError as e:
+            pytest.exit(str(e), returncode=BAD_INPUT)
+        except Exception as e:
+            if not is_out_of_memory(e):
+                raise
+            self._put_bare(pyfuncitem, Status.OOM, f"{type(e).__name__}: {e}")
+            free_memory_of(e, fixture.clock.device)
+            return True
+        finally:
+            self.in_tests_s += _now_s() - begun_s
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """A case that was skipped or failed, in its set-up or its call, is a row too."""
+        report = yield
+        if CASE not in item.stash or call.when == "teardown" or call.excinfo is None:
+            return report
+        if call.excinfo.errisinstance((KeyboardInterrupt, pytest.exit.Exception)):
+            return report
+        reason = call.excinfo.exconly()
+        if report.skipped:
+            self._put_bare(item, Status.UNAVAILABLE, reason.partition(": ")[2] or reason)
+        elif call.excinfo.errisinstance(AssertionError):
+            self._put_bare(item, Status.INVALID, reason)
+        else:
+            self._put_bare(item, Status.ERROR, reason)
+        return report
+
+    def _put_bare(self, item: pytest.Item, status: Status, reason: str) -> None:
+        """A row with a status and a reason; numbers that the case already has are kept."""
+        if self.timing_off is not None:
+            return
+        case = item.stash[CASE]
+        earlier = {r.case_id: r for r in self.run.records}.get(case.case_id)
+        record = bare_record(case, self.run.origin(str(case.columns()["device"])), status, reason)
+        if earlier is not None:
+            notes = "; ".join(filter(None, (record.notes, earlier.notes)))
+            record = replace(earlier, status=status, notes=notes)
+        try:
+            self.run.put(record)
+        except ResultsNotSavedError as e:
+            pytest.exit(str(e), returncode=BAD_INPUT)
+
+    # --- the end ------------------------------------------------------------------------------
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """A resumed run that finds nothing missing has succeeded."""
+        if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self.plan.finished:
+            session.exitstatus = pytest.ExitCode.OK
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The cost table, the file, and where the time went."""
+        if self.timing_off is not None:
+            if not hasattr(terminalreporter.config, "workerinput"):
+                terminalreporter.write_line(f"traincost: no result CSV: {self.timing_off}")
+            return
+        records = self.run.records
+        if self.plan.finished:
+            terminalreporter.write_line(
+                f"traincost: {self.plan.finished} cases had their row in the resumed file"
+            )
+        if not records:
+            return
+        terminalreporter.section("training cost")
+        _write(terminalreporter, cost_table(records))
+        wall = wall_time(self.passes, _now_s() - self.started_s, self.in_tests_s)
+        terminalreporter.write_line(wall_time_line(wall))
+        terminalreporter.write_line(
+            f"{len(records)} rows ({status_line(records)}) in {_shown(self.run.file.path)}"
+        )
+
+
+def _now_s() -> float:
+    return time.perf_counter()
+
+
+def _shown(path: Path) -> Path:
+    """Relative to the current folder where it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _write(terminalreporter: Any, renderable: Any) -> None:
+    """Print through pytest's own writer, at most `WIDTH` columns wide."""
+    writer = terminalreporter._tw
+    console = Console(
+        file=io.StringIO(),
+        width=min(WIDTH, writer.fullwidth) if terminalreporter.isatty else WIDTH,
+        force_terminal=writer.hasmarkup,
+        color_system="standard" if writer.hasmarkup else None,
+    )
+    with console.capture() as captured:
+        console.print(renderable)
+    terminalreporter.write(captured.get())
+
+
+def _timing_off(config: Any) -> str | None:
+    """Why pytest-benchmark measures nothing in this session; None if it does."""
+    benchmarks = config._benchmarksession
+    if benchmarks.skip:
+        return "benchmarks are skipped (--benchmark-skip)"
+    if hasattr(config, "workerinput"):
+        return "timing is off under xdist"
+    if benchmarks.disabled:
+        return "timing is off (--benchmark-disable or xdist)"
+    return None
+
+
+def _quieten_benchmark_table(config: Any, planned: Plan) -> None:
+    """Our table says what pytest-benchmark's would, in half the width.
+
+    It stays where somebody asks for it: -v, --benchmark-verbose, --benchmark-compare, or benchmarks
+    that are not ours among the tests.
+    """
+    benchmarks = config._benchmarksession
+    others = any(
+        "benchmark" in getattr(i, "fixturenames", ()) and CASE not in i.stash for i in planned.items
+    )
+    asked = config.getoption("benchmark_compare") or config.getoption("benchmark_verbose")
+    if not others and not asked and config.getoption("verbose") <= 0:
+        benchmarks.quiet = True

@@ -1,0 +1,1 @@
+"""Terminal tables and pages: the only layer that prints."""

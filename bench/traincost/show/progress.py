@@ -1,0 +1,50 @@
+"""What is running, how many of how many, and the time left; on a terminal only.
+
+It is drawn when a pass begins, never by a thread: nothing may run beside a timed round.
+"""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class CaseProgress:
+    """A bar over the cases of a run."""
+
+    def __init__(self, cases: int, file: TextIO) -> None:
+        self._case_id = ""
+        self._bar = Progress(
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            TextColumn("{task.description}"),
+            console=Console(file=file, force_terminal=True),
+            auto_refresh=False,
+            transient=True,
+            speed_estimate_period=600,
+        )
+        self._task = self._bar.add_task("", total=cases)
+
+    def start(self) -> None:
+        """Begin drawing."""
+        self._bar.start()
+
+    def case(self, case_id: str) -> None:
+        """A case begins."""
+        self._case_id = case_id
+        self.in_pass("building")
+
+    def in_pass(self, name: str) -> None:
+        """A pass of this case begins."""
+        self._bar.update(self._task, description=f"{self._case_id} · {name}", refresh=True)
+
+    def done(self) -> None:
+        """A case has ended."""
+        self._bar.update(self._task, advance=1, refresh=True)
+
+    def stop(self) -> None:
+        """Wipe the bar away."""
+        self._bar.stop()

@@ -1,0 +1,81 @@
+"""The cost table at the end of a run, and where its wall time went. Fits 100 columns."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from rich.table import Table
+from rich.text import Text
+
+from traincost.data.record import Record, Status
+from traincost.passes import WallTime
+from traincost.show.units import amount
+
+WIDTH = 100
+_STYLES = {Status.OK: "green", Status.UNSTABLE: "yellow", Status.UNAVAILABLE: "dim"}
+
+
+def cost_table(records: Sequence[Record]) -> Table:
+    """One line a case under its test's name; energy only where some case has it."""
+    energy = any(r.gpu_energy_j is not None or r.cpu_energy_j is not None for r in records)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("case", overflow="fold", ratio=1)
+    for name in ("time", "samples/s", "FLOP/s", "MFU", "peak", *(["energy"] if energy else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    for test, group in groupby(records, key=lambda r: r.case_id.partition("[")[0]):
+        rows = list(group)
+        shared = _shared_axes(rows)
+        table.add_row(Text.assemble((test, "bold"), "".join(f" {a}" for a in shared)))
+        for r in rows:
+            own = [a for a in _axes(r) if a not in shared]
+            table.add_row(Text("  " + (" ".join(own) or "·")), *_numbers(r, energy), _status(r))
+    return table
+
+
+def _axes(record: Record) -> list[str]:
+    """The axes in a case id: `suite/test[a=1,b=2]` -> a=1, b=2."""
+    inside = record.case_id.partition("[")[2].removesuffix("]")
+    return inside.split(",") if inside else []
+
+
+def _shared_axes(records: Sequence[Record]) -> list[str]:
+    """What all measured cases of a test have in common, said once in its heading."""
+    measured = [r for r in records if r.status != Status.UNAVAILABLE]
+    if len(measured) < 2:
+        return []
+    return [a for a in _axes(measured[0]) if all(a in _axes(r) for r in measured)]
+
+
+def _numbers(record: Record, energy: bool) -> list[str]:
+    joules = record.gpu_energy_j if record.gpu_energy_j is not None else record.cpu_energy_j
+    return [
+        amount(record.time_median_s, "s"),
+        amount(record.samples_per_s),
+        amount(record.flops_per_s),
+        "" if record.mfu is None else f"{record.mfu:.1%}",
+        amount(record.step_peak_bytes, "B"),
+        *([amount(joules, "J")] if energy else []),
+    ]
+
+
+def _status(record: Record) -> Text:
+    return Text(record.status, style=_STYLES.get(Status(record.status), "red"))
+
+
+def status_line(records: Sequence[Record]) -> str:
+    """How many rows of which status: "45 ok, 2 unstable"."""
+    count = {s: sum(r.status == s for r in records) for s in Status}
+    return ", ".join(f"{n} {s}" for s, n in count.items() if n)
+
+
+def wall_time_line(wall: WallTime) -> str:
+    """Shares of the wall time."""
+    parts: Mapping[str, float] = {
+        "measuring": wall.measuring_s,
+        "warm-up": wall.warm_up_s,
+        "untimed passes": wall.untimed_s,
+        "building": wall.building_s,
+        "overhead": wall.overhead_s,
+    }
+    shares = ", ".join(f"{name} {s / wall.total_s:.0%}" for name, s in parts.items())
+    return f"{wall.total_s:.0f} s: {shares}"

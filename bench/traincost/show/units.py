@@ -1,0 +1,31 @@
+"""Numbers as people read them; the one place where a unit gets a prefix."""
+
+import math
+
+_PREFIXES = {
+    -4: "p",
+    -3: "n",
+    -2: "µ",
+    -1: "m",
+    0: "",
+    1: "k",
+    2: "M",
+    3: "G",
+    4: "T",
+    5: "P",
+    6: "E",
+}
+
+
+def amount(value: float | None, unit: str = "") -> str:
+    """Three significant digits with an SI prefix: 0.00123, "s" -> "1.23 ms"; None is empty."""
+    if value is None:
+        return ""
+    power = 0 if value == 0 else math.floor(math.log10(abs(value)) / 3 + 1e-12)
+    power = max(min(_PREFIXES), min(max(_PREFIXES), power))
+    if unit == "B":
+        power = max(0, power)
+    scaled = value / 1000**power
+    digits = max(0, 2 - math.floor(math.log10(abs(scaled)))) if scaled else 0
+    text = f"{scaled:.{min(digits, 2)}f}"
+    return f"{text} {_PREFIXES[power]}{unit}".strip()

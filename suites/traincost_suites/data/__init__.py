@@ -1,0 +1,1 @@
+"""What the models train on: bytes of real text, digits, and synthetic volumes, all in shards."""

@@ -1,0 +1,336 @@
+"""The plugin as a user meets it: a project of their own, pytest in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project import SHORT_CASES, environment, run_pytest, write_project
+
+FATES = """
+    def test_ok(train_cost):
+        train_cost(**work())
+
+    def test_raises(train_cost):
+        raise KeyError("no such thing")
+
+    def test_step_raises(train_cost):
+        def step():
+            raise ValueError("bad step")
+        train_cost(step, samples=1)
+
+    def test_diverges(train_cost):
+        train_cost(lambda: float("nan"), samples=1)
+
+    @pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+    def test_out_of_memory(train_cost, error):
+        def step():
+            raise error("out of memory")
+        train_cost(step, samples=1)
+
+    def test_allocator_fails(train_cost):
+        train_cost(lambda: torch.empty(2**62, dtype=torch.uint8), samples=1)
+
+    def test_builds_too_much(train_cost):
+        torch.empty(2**62, dtype=torch.uint8)
+
+    def test_twice(train_cost):
+        train_cost(**work())
+        train_cost(**work())
+
+    def test_never(train_cost):
+        pass
+
+    def test_skips(train_cost):
+        pytest.skip("needs a bigger box")
+
+    def test_wrong_answer(train_cost):
+        train_cost(**work())
+        assert 1 == 2
+
+    @pytest.fixture
+    def broken():
+        raise RuntimeError("set-up fails")
+
+    def test_set_up_fails(train_cost, broken):
+        train_cost(**work())
+
+    def test_bad_samples(train_cost):
+        train_cost(**work() | {"samples": 0})
+
+    def test_last(train_cost):
+        train_cost(**work())
+"""
+
+
+def test_every_case_leaves_a_row_with_its_status_and_the_suite_goes_on(tmp_path: Path) -> None:
+    outcome = run_pytest(write_project(tmp_path, {"test_fates.py": FATES}))
+    assert outcome.statuses == {
+        "fates/ok": "ok",
+        "fates/raises": "error",
+        "fates/step_raises": "error",
+        "fates/diverges": "diverged",
+        "fates/out_of_memory[error=MemoryError]": "oom",
+        "fates/out_of_memory[error=OutOfMemoryError]": "oom",
+        "fates/allocator_fails": "oom",
+        "fates/builds_too_much": "oom",
+        "fates/twice": "error",
+        "fates/never": "error",
+        "fates/skips": "unavailable",
+        "fates/wrong_answer": "invalid",
+        "fates/set_up_fails": "error",
+        "fates/bad_samples": "error",
+        "fates/last": "ok",
+    }
+    notes = {r.case_id: r.notes or "" for r in outcome.records}
+    assert "KeyError: 'no such thing'" in notes["fates/raises"]
+    assert "nan at step 1" in notes["fates/diverges"]
+    assert "called twice" in notes["fates/twice"]
+    assert "never called" in notes["fates/never"]
+    assert "needs a bigger box" in notes["fates/skips"]
+    assert "samples=0: expected" in notes["fates/bad_samples"]
+    twice = next(r for r in outcome.records if r.case_id == "fates/twice")
+    assert twice.time_median_s is not None, "the numbers of the first call are kept"
+    assert outcome.code == 1  # errors and wrong answers fail the session; oom and diverged do not
+    assert "6 failed, 7 passed, 1 skipped" in outcome.output
+
+
+def test_a_case_is_named_by_suite_test_and_the_axes_that_differ(tmp_path: Path) -> None:
+    suite = """
+        @pytest.mark.parametrize("batch_size", [4])
+        @pytest.mark.parametrize("dtype", ["fp32", "tf32"])
+        @pytest.mark.parametrize("phase", ["step", "forward"])
+        @pytest.mark.parametrize("colour", ["red"])
+        def test_train_step(train_cost, batch_size, dtype, phase, colour):
+            metrics = {"glow_s": 0.5, "data_wait_share": lambda: 0.25}
+            train_cost(**work(), axes={"hue": 3}, metrics=metrics)
+    """
+    outcome = run_pytest(write_project(tmp_path, {"test_it.py": suite}))
+    rows = {r.case_id: r for r in outcome.records}
+    assert set(rows) == {
+        "it/train_step[batch_size=4,colour=red]",
+        "it/train_step[batch_size=4,colour=red,phase=forward]",
+        "it/train_step[batch_size=4,colour=red,matmul_precision=tf32]",
+        "it/train_step[batch_size=4,colour=red,matmul_precision=tf32,phase=forward]",
+    }
+    row = rows["it/train_step[batch_size=4,colour=red,matmul_precision=tf32]"]
+    assert (row.batch_size, row.dtype, row.matmul_precision, row.phase) == (
+        4,
+        "fp32",
+        "tf32",
+        "step",
+    )
+    assert dict(row.axes) == {"colour": "red", "hue": "3"}
+    assert dict(row.metrics) == {"glow_s": 0.5}
+    assert row.data_wait_share == 0.25
+
+
+def test_without_cuda_one_unavailable_row_stands_for_the_cuda_cases_of_a_suite(
+    tmp_path: Path,
+) -> None:
+    suite = """
+        @pytest.mark.parametrize("batch_size", [1, 2])
+        def test_step(train_cost, device, batch_size):
+            train_cost(**work())
+    """
+    project = write_project(tmp_path, {"test_a.py": suite, "test_b.py": suite})
+    outcome = run_pytest(project, CUDA_VISIBLE_DEVICES="")
+    assert outcome.statuses == {
+        f"{s}/step[batch_size={b}{d}]": status
+        for s in ("a", "b")
+        for b, d, status in ((1, "", "ok"), (2, "", "ok"), (1, ",device=cuda", "unavailable"))
+    }
+    assert all(
+        "stands for 2 CUDA cases" in (r.notes or "") for r in outcome.records if r.device == "cuda"
+    )
+
+
+ONE = {"test_one.py": "\ndef test_it(train_cost):\n    train_cost(**work())\n"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--cost-profile", "huge"],
+            "--cost-profile 'huge': expected one of quick, standard, full",
+        ),
+        (["--cost-device", "tpu"], "--cost-device 'tpu': expected auto, all, cpu, cuda or cuda:N"),
+        (["--cost-device", "cuda:7"], "--cost-device 'cuda:7': expected one of the 0 CUDA devices"),
+        (["--cost-threads", "9999"], "threads=9999: expected 1 to"),
+        (["--cost-resume", "gone.csv"], "gone.csv: no such file or folder"),
+        (["--cost-resume", "other.csv"], "other.csv, line 2, column schema: 9; expected 1"),
+        (["--cost-results", "pytest.ini/x"], "pytest.ini/x: Not a directory; expected a folder"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    project = write_project(tmp_path, ONE)
+    (project / "other.csv").write_text(
+        "schema,run_id,started_at,suite,case_id,status\n9,a,b,c,d,ok\n"
+    )
+    outcome = run_pytest(project, *arguments, CUDA_VISIBLE_DEVICES="")
+    assert outcome.code == 2
+    assert message in outcome.output
+    assert "Traceback" not in outcome.output
+    assert not outcome.results.exists()
+
+
+def test_two_tests_with_one_case_id_are_refused(tmp_path: Path) -> None:
+    project = write_project(tmp_path, {**ONE, "one.py": ONE["test_one.py"]})
+    outcome = run_pytest(project, "one.py", "test_one.py")
+    assert outcome.code == 2
+    assert "case id one/it is that of one.py::test_it too" in outcome.output
+
+
+def test_resume_runs_only_what_is_missing_and_the_union_has_no_case_twice(tmp_path: Path) -> None:
+    suite = """
+        @pytest.mark.parametrize("batch_size", [1, 2, 3])
+        def test_step(train_cost, device, batch_size):
+            train_cost(**work())
+    """
+    project = write_project(tmp_path, {"test_a.py": suite})
+    first = run_pytest(project, "-k", "not 3")
+    (first_file,) = first.results.glob("*.csv")
+    second = run_pytest(project, "--cost-resume", str(first_file))
+    ids = [r.case_id for r in second.records]
+    assert sorted(ids) == sorted(set(ids))
+    assert {"a/step[batch_size=1]", "a/step[batch_size=2]", "a/step[batch_size=3]"} < set(ids)
+    assert len({r.run_id for r in second.records}) == 2
+    third = run_pytest(project, *(f"--cost-resume={f}" for f in second.results.glob("*.csv")))
+    assert third.code == 0, third.output
+    assert len(third.records) == len(ids)
+
+
+def test_a_resume_file_of_another_machine_is_refused(tmp_path: Path) -> None:
+    project = write_project(tmp_path, ONE)
+    first = run_pytest(project)
+    (file,) = first.results.glob("*.csv")
+    (record,) = first.records
+    elsewhere = tmp_path / "elsewhere.csv"
+    elsewhere.write_text(file.read_text().replace(str(record.machine_id), "0123456789ab"))
+    outcome = run_pytest(project, "--cost-resume", str(elsewhere))
+    assert outcome.code == 2
+    assert "column machine_id: 0123456789ab; expected" in outcome.output
+
+
+def test_a_disk_that_fills_up_ends_the_run_and_keeps_the_finished_rows(tmp_path: Path) -> None:
+    suite = """
+        import resource, signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+        @pytest.mark.parametrize("batch_size", [1, 2, 3])
+        def test_step(train_cost, batch_size):
+            train_cost(**work())
+            if batch_size == 2:  # from here on no file can grow past 2,000 bytes
+                resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+    """
+    outcome = run_pytest(write_project(tmp_path, {"test_a.py": suite}))
+    assert outcome.code == 2
+    assert "cannot save the row of a/step[batch_size=3]: File too large" in outcome.output
+    assert set(outcome.statuses) == {"a/step[batch_size=1]", "a/step[batch_size=2]"}
+    assert not list(outcome.results.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--benchmark-disable"], "no result CSV: timing is off (--benchmark-disable or xdist)"),
+        (["-n", "2"], "no result CSV: timing is off under xdist"),
+        (["--benchmark-skip"], "no result CSV: benchmarks are skipped"),
+    ],
+)
+def test_where_timing_is_off_no_csv_is_written_and_one_line_says_so(
+    tmp_path: Path, arguments: list[str], line: str
+) -> None:
+    suite = """
+        def test_it(train_cost, tmp_path_factory):
+            w = work()
+            def step():
+                open("ran", "a").write("x")
+                return w["step"]()
+            train_cost(**w | {"step": step})
+    """
+    outcome = run_pytest(write_project(tmp_path, {"test_a.py": suite}), *arguments)
+    assert outcome.code == 0, outcome.output
+    assert outcome.output.count("traincost: ") == 1
+    assert line in outcome.output
+    assert not outcome.results.exists()
+    ran = (tmp_path / "ran").read_text() if (tmp_path / "ran").exists() else ""
+    assert ran == ("" if "--benchmark-skip" in arguments else "x"), "the step runs once"
+
+
+def test_the_same_numbers_go_to_the_csv_and_to_the_benchmark_json(tmp_path: Path) -> None:
+    project = write_project(tmp_path, ONE)
+    outcome = run_pytest(project, "--benchmark-json", "out.json")
+    (record,) = outcome.records
+    (benchmark,) = json.loads((tmp_path / "out.json").read_text())["benchmarks"]
+    assert benchmark["stats"]["median"] == pytest.approx(record.time_median_s)
+    assert benchmark["stats"]["rounds"] == record.rounds
+    assert benchmark["extra_info"]["step_peak_bytes"] == record.step_peak_bytes
+    assert benchmark["extra_info"]["case_id"] == record.case_id
+
+
+def test_autosave_and_compare_show_the_two_runs(tmp_path: Path) -> None:
+    project = write_project(tmp_path, ONE)
+    run_pytest(project, "--benchmark-autosave")
+    outcome = run_pytest(project, "--benchmark-autosave", "--benchmark-compare")
+    assert outcome.code == 0, outcome.output
+    assert "Comparing against benchmarks from" in outcome.output
+    assert "test_it (NOW)" in outcome.output
+
+
+def test_an_unrelated_run_imports_none_of_the_heavy_parts(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_other.py").write_text(
+        "import sys\n"
+        "def test_nothing_heavy():\n"
+        "    heavy = {'torch', 'pandas', 'numpy', 'rich.progress', 'scipy', 'pynvml', 'triton',\n"
+        "             'traincost.running', 'traincost.measure'}\n"
+        "    assert not heavy & set(sys.modules)\n"
+    )
+    outcome = run_pytest(tmp_path)
+    assert outcome.code == 0, outcome.output
+    assert "traincost" not in outcome.output.split("collected")[1]
+
+
+def test_a_project_with_folders_named_bench_and_kernels_is_left_alone(tmp_path: Path) -> None:
+    project = write_project(
+        tmp_path, ONE, SHORT_CASES + "\n    import bench, kernels\n    assert bench.OURS\n"
+    )
+    for name in ("bench", "kernels"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("OURS = True\n")
+    assert run_pytest(project).statuses == {"one/it": "ok"}
+
+
+def test_the_summary_fits_100_columns(tmp_path: Path) -> None:
+    suite = """
+        @pytest.mark.parametrize("an_axis_with_a_long_name", ["a_value_longer_than_most" * 3])
+        @pytest.mark.parametrize("model", ["transformer-with-a-long-name"])
+        def test_a_case_with_a_long_name(train_cost, model, an_axis_with_a_long_name):
+            train_cost(**work())
+    """
+    outcome = run_pytest(write_project(tmp_path, {"test_long.py": suite}))
+    summary = outcome.output.split("training cost")[1].splitlines()[1:]
+    assert any("status" in line for line in summary)
+    assert max(map(len, summary)) <= 100
+
+
+def test_the_uninstalled_checkout_collects_the_suites() -> None:
+    root = Path(__file__).parents[1]
+    env = environment(TRAINCOST_CACHE="unused")
+    del env["PYTHONPATH"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "suites", "--collect-only", "-q"],
+        cwd=root,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_parameters.py" in done.stdout

@@ -1,0 +1,305 @@
+"""The suites' data: made once and whole, verified, the same in every process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from traincost_suites.data import corpus as corpora
+from traincost_suites.data import page_cache, shards
+from traincost_suites.data.corpus import corpus
+from traincost_suites.data.dataset import RecordDataset, TokenDataset
+from traincost_suites.data.digits import SCALE, SHAPE, digits
+from traincost_suites.data.loader import make_loader
+from traincost_suites.data.shards import DataUnavailableError, Shards, prepare
+from traincost_suites.data.source import KINDS, dataset
+from traincost_suites.data.synthetic import synthetic
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TRAINCOST_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A little library: two modules, a package, and what is no part of the corpus."""
+    root = tmp_path / "lib"
+    for name, text in {
+        "b.py": "b = 2\n" * 300,
+        "a/__init__.py": "a = 1\n" * 300,
+        "z.py": "z = 3\n" * 300,
+        "site-packages/other.py": "not = ours\n",
+        "config-3.11-x86_64/python-config.py": "written = here\n",
+        "_sysconfigdata_linux.py": "written = here\n",
+        "a/data.txt": "no source\n",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def content(prepared: Shards) -> bytes:
+    return b"".join(path.read_bytes() for path in prepared.paths)
+
+
+def count_calls(parts: list[bytes], calls: list[int]) -> Iterator[bytes]:
+    calls.append(1)
+    yield from parts
+
+
+def test_the_corpus_is_the_sources_in_path_order_and_nothing_else(sources: Path) -> None:
+    assert content(corpus(sources)) == b"a = 1\n" * 300 + b"b = 2\n" * 300 + b"z = 3\n" * 300
+
+
+def test_the_corpus_records_the_hash_of_its_bytes(sources: Path) -> None:
+    made = corpus(sources)
+    assert made.sha256 == hashlib.sha256(content(made)).hexdigest()
+
+
+def test_a_corpus_prepared_twice_is_the_same(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = corpus(sources)
+    monkeypatch.setenv("TRAINCOST_CACHE", str(tmp_path / "elsewhere"))
+    again = corpus(sources)
+    assert again.folder != first.folder
+    assert again.shards == first.shards
+
+
+def test_a_changed_library_is_another_corpus(sources: Path) -> None:
+    first = corpus(sources)
+    (sources / "c.py").write_text("c = 4\n")
+    corpora._corpus.cache_clear()
+    assert corpus(sources).folder != first.folder
+
+
+def test_shards_cut_the_corpus_without_losing_a_byte(
+    sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpora, "SHARD_BYTES", 1000)
+    made = corpus(sources)
+    assert len(made.shards) == 6
+    assert content(made) == b"a = 1\n" * 300 + b"b = 2\n" * 300 + b"z = 3\n" * 300
+
+
+def test_a_library_without_sources_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataUnavailableError, match="found none"):
+        corpus(tmp_path / "empty")
+
+
+def test_prepared_data_is_made_once() -> None:
+    calls: list[int] = []
+    for _ in range(2):
+        prepare("once", lambda: count_calls([b"abc", b"de"], calls))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("damage", ["truncated", "overwritten", "missing", "no manifest"])
+def test_damaged_data_is_made_anew(damage: str) -> None:
+    calls: list[int] = []
+    made = prepare("data", lambda: count_calls([b"abc", b"de"], calls))
+    victim = made.paths[1]
+    if damage == "truncated":
+        victim.write_bytes(b"d")
+    elif damage == "overwritten":
+        victim.write_bytes(b"dx")
+    elif damage == "missing":
+        victim.unlink()
+    else:
+        (made.folder / "manifest.json").write_text('{"format": 1, "na')
+    again = prepare("data", lambda: count_calls([b"abc", b"de"], calls))
+    assert content(again) == b"abcde"
+    assert len(calls) == 2
+
+
+def test_an_interrupted_preparation_leaves_nothing_that_counts(cache: Path) -> None:
+    def interrupted() -> Iterator[bytes]:
+        yield b"abc"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare("data", interrupted)
+    assert list(cache.iterdir()) == []
+    assert content(prepare("data", lambda: [b"abc", b"de"])) == b"abcde"
+
+
+def test_what_a_killed_preparation_left_is_swept_when_it_is_old(cache: Path) -> None:
+    old, new = cache / ".data.old.tmp", cache / ".data.new.tmp"
+    for folder in (old, new):
+        (folder / "data").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    prepare("data", lambda: [b"abc"])
+    assert not old.exists()
+    assert new.exists()  # perhaps another process at work
+
+
+def test_the_faster_of_two_preparations_wins(cache: Path) -> None:
+    def overtaken() -> Iterator[bytes]:
+        yield b"abc"
+        prepare("data", lambda: [b"abc"])
+
+    assert content(prepare("data", overtaken)) == b"abc"
+    assert [path.name for path in cache.iterdir()] == ["data"]
+
+
+def test_the_cache_follows_the_xdg_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRAINCOST_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert shards.cache_folder() == Path("/xdg/traincost")
+
+
+def test_targets_are_the_tokens_shifted_by_one(sources: Path) -> None:
+    samples = TokenDataset(corpus(sources), 16)
+    text = content(corpus(sources))
+    for i in range(9):
+        x, y = samples[i]
+        assert bytes(x.tolist()) == text[16 * i : 16 * i + 16]
+        assert bytes(y.tolist()) == text[16 * i + 1 : 16 * i + 17]
+
+
+def test_pairs_of_bytes_are_tokens_of_a_large_vocabulary(sources: Path) -> None:
+    x, y = TokenDataset(corpus(sources), 8, vocabulary=50_304)[0]
+    text = content(corpus(sources))
+    pairs = [text[2 * i] * 256 + text[2 * i + 1] for i in range(9)]
+    assert x.tolist() == pairs[:-1]
+    assert y.tolist() == pairs[1:]
+
+
+def test_held_out_and_training_samples_are_all_samples_and_share_none() -> None:
+    prepared = prepare("range", lambda: [bytes(range(0, 100)), bytes(range(100, 203))])
+    shape = (1, 1, 1)  # records of a pixel and a class: 50 in the first shard, 51 in the second
+    split = [
+        RecordDataset(prepared, shape, scale=1, n_classes=256, held_out=held_out)
+        for held_out in (False, True)
+    ]
+    pixels = [[int(part[i][0]) for i in range(len(part))] for part in split]
+    assert sorted(pixels[0] + pixels[1]) == list(range(0, 202, 2))
+    assert pixels[1] == list(range(18, 202, 20))
+
+
+def test_no_sample_crosses_the_end_of_a_shard() -> None:
+    prepared = prepare("two", lambda: [b"a" * 40, b"b" * 40])
+    samples = TokenDataset(prepared, 16)
+    drawn = [bytes(torch.cat([x, y]).tolist()) for x, y in (samples[i] for i in range(4))]
+    assert [set(d) for d in drawn] == [{97}, {97}, {98}, {98}]
+
+
+def test_a_sample_out_of_range_is_refused(sources: Path) -> None:
+    samples = TokenDataset(corpus(sources), 16)
+    with pytest.raises(IndexError):
+        samples[len(samples)]
+    with pytest.raises(ValueError, match="n_samples"):
+        samples.limit(len(samples) + 1)
+
+
+@pytest.mark.parametrize("seq_len", [16, 128])
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("kind", ["bytes", "byte-pairs", "images"])
+def test_synthetic_data_reaches_the_volume_asked_for(
+    kind: str, held_out: bool, seq_len: int, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("traincost_suites.data.source.corpus", lambda: corpus(sources))
+    samples = dataset(kind, 700, seq_len=seq_len, held_out=held_out)
+    assert samples.shards.name.startswith("synthetic")
+    assert len(samples) == 700
+    assert samples[699][1].max() < 50_304
+
+
+def test_a_larger_synthetic_volume_begins_with_the_smaller_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("traincost_suites.data.synthetic.SHARD_BYTES", 1000)
+    small, large = synthetic(1500, 10), synthetic(4000, 10)
+    assert content(large).startswith(content(small)[:1000])
+    assert len(large.shards) == 4
+    assert len(content(large)) == 4000
+
+
+def test_real_data_is_used_as_far_as_it_reaches(
+    sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("traincost_suites.data.source.corpus", lambda: corpus(sources))
+    assert dataset("bytes", 20, seq_len=128).shards.name.startswith("corpus")
+    assert dataset("bytes", 2000, seq_len=128).shards.name.startswith("synthetic")
+
+
+def test_an_unknown_kind_of_data_is_refused() -> None:
+    with pytest.raises(ValueError, match=", ".join(KINDS)):
+        dataset("words", 1)
+
+
+def test_digits_are_scikit_learns() -> None:
+    load_digits = pytest.importorskip("sklearn.datasets").load_digits
+    samples = RecordDataset(digits(), SHAPE, scale=SCALE)
+    assert len(samples) == 1797 - 179
+    x, y = samples[9]  # sample 9 is held out, so this is the tenth
+    assert np.array_equal(x.numpy().ravel() * SCALE, load_digits().data[10])
+    assert y.item() == load_digits().target[10]
+
+
+def test_digits_without_scikit_learn_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(DataUnavailableError, match="pip install scikit-learn"):
+        digits()
+
+
+def test_workers_give_the_same_batches_as_none_in_every_epoch(sources: Path) -> None:
+    def epochs(workers: int) -> list[torch.Tensor]:
+        loader = make_loader(TokenDataset(corpus(sources), 16), 4, workers=workers, persistent=True)
+        return [torch.stack([torch.cat(batch) for batch in loader]) for _ in range(2)]
+
+    alone, helped = epochs(0), epochs(2)
+    assert torch.equal(alone[0], alone[1])
+    assert torch.equal(torch.stack(alone), torch.stack(helped))
+
+
+def test_a_loader_draws_from_no_generator_but_its_own(sources: Path) -> None:
+    loader = make_loader(TokenDataset(corpus(sources), 16), 4)
+    before = torch.random.get_rng_state()
+    list(loader)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_another_seed_shuffles_otherwise(sources: Path) -> None:
+    samples = TokenDataset(corpus(sources), 16)
+    first, other = (next(iter(make_loader(samples, 32, seed=seed)))[0] for seed in (0, 1))
+    assert not torch.equal(first, other)
+
+
+def test_a_closed_data_set_maps_nothing_and_opens_again(sources: Path) -> None:
+    samples = TokenDataset(corpus(sources), 16)
+    assert samples._maps == {}
+    before = samples[0][0]
+    assert samples._maps != {}
+    samples.close()
+    assert samples._maps == {}
+    assert torch.equal(samples[0][0], before)
+
+
+def test_dropping_shards_from_the_page_cache_is_checked(
+    sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = corpus(sources).paths
+
+    def stays(path: Path) -> int:
+        return 4096
+
+    monkeypatch.setattr(page_cache, "resident_bytes", stays)
+    with pytest.raises(DataUnavailableError, match="stayed in the page cache"):
+        page_cache.drop(paths)
+
+
+def test_a_file_just_read_is_resident_in_whole_pages(sources: Path) -> None:
+    path = corpus(sources).paths[0]
+    path.read_bytes()
+    assert page_cache.resident_bytes(path) == 8192  # 5,400 bytes on pages of 4,096
