@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 
+from traincost.machine.processor import cpu_set, pinned
 from traincost_suites.data import corpus as corpora
 from traincost_suites.data import page_cache, shards
 from traincost_suites.data.corpus import corpus
-from traincost_suites.data.dataset import RecordDataset, TokenDataset
+from traincost_suites.data.dataset import Bytes, RecordDataset, TokenDataset
 from traincost_suites.data.digits import SCALE, SHAPE, digits
 from traincost_suites.data.loader import make_loader
 from traincost_suites.data.shards import DataUnavailableError, Shards, prepare
@@ -144,11 +146,29 @@ def test_what_a_killed_preparation_left_is_swept_when_it_is_old(cache: Path) -> 
 
 
 def test_the_faster_of_two_preparations_wins(cache: Path) -> None:
+    theirs: list[int] = []
+
     def overtaken() -> Iterator[bytes]:
         yield b"abc"
-        prepare("data", lambda: [b"abc"])
+        theirs.append(prepare("data", lambda: [b"abc"]).folder.stat().st_ino)
 
-    assert content(prepare("data", overtaken)) == b"abc"
+    made = prepare("data", overtaken)
+    assert content(made) == b"abc"
+    assert [made.folder.stat().st_ino] == theirs
+    assert [path.name for path in cache.iterdir()] == ["data"]
+
+
+def test_a_preparation_overtaken_at_the_last_moment_takes_the_others_folder(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def overtaken(self: Path, target: Path) -> Path:
+        shutil.copytree(self, target)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", overtaken)
+    assert content(prepare("data", lambda: [b"abc"])) == b"abc"
     assert [path.name for path in cache.iterdir()] == ["data"]
 
 
@@ -188,8 +208,9 @@ def test_held_out_and_training_samples_are_all_samples_and_share_none() -> None:
 
 
 def test_no_sample_crosses_the_end_of_a_shard() -> None:
-    prepared = prepare("two", lambda: [b"a" * 40, b"b" * 40])
+    prepared = prepare("two", lambda: [b"a" * 48, b"b" * 48])
     samples = TokenDataset(prepared, 16)
+    assert len(samples) == 4  # a third sequence would have no target for its last token
     drawn = [bytes(torch.cat([x, y]).tolist()) for x, y in (samples[i] for i in range(4))]
     assert [set(d) for d in drawn] == [{97}, {97}, {98}, {98}]
 
@@ -261,6 +282,23 @@ def test_workers_give_the_same_batches_as_none_in_every_epoch(sources: Path) -> 
     alone, helped = epochs(0), epochs(2)
     assert torch.equal(alone[0], alone[1])
     assert torch.equal(torch.stack(alone), torch.stack(helped))
+
+
+class Cpus(TokenDataset):
+    """Samples that tell how many CPUs the process reading them may use."""
+
+    def decode(self, window: Bytes) -> tuple[torch.Tensor, torch.Tensor]:
+        n_cpus = torch.tensor(len(cpu_set()))
+        return n_cpus, n_cpus
+
+
+@pytest.mark.skipif(len(cpu_set()) < 2, reason="one CPU: pinned and unpinned are the same")
+def test_workers_of_a_pinned_process_are_not_pinned(sources: Path) -> None:
+    everywhere = cpu_set()
+    samples = Cpus(corpus(sources), 16)
+    with pinned(frozenset(sorted(everywhere)[:1])):
+        alone, helped = (next(iter(make_loader(samples, 1, workers=w)))[0] for w in (0, 1))
+    assert (alone.item(), helped.item()) == (1, len(everywhere))
 
 
 def test_a_loader_draws_from_no_generator_but_its_own(sources: Path) -> None:

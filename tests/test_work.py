@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +118,13 @@ def test_forward_and_backward_leave_parameters_and_gradients_alone(name: str) ->
         call()
     assert torch.equal(parameters(work), before)
     assert all(p.grad is None for p in work.model.parameters())
+
+
+def test_backward_accumulates_no_gradient() -> None:
+    backward = work_of("gpt-10k").backward
+    backward()
+    twins = inspect.getclosurevars(backward).nonlocals["parameters"]
+    assert all(p.grad is None for p in twins)
 
 
 def test_backward_survives_a_change_of_the_models_state() -> None:

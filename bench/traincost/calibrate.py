@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from traincost.data.profile import Profile
 from traincost.instruments.clock import Clock, Step, iterations_for, warm_up
 from traincost.instruments.energy import NoSource
 from traincost.machine.device import CpuDevice
-from traincost.measure import Bench, Work, timed_rounds
+from traincost.machine.processor import measuring_cpus, pinned
+from traincost.measure import Bench, Benchmark, Work, timed_rounds
 
 STEPS_S = (50e-6, 200e-6, 1e-3, 10e-3, 50e-3)
 TRIALS = 12
@@ -40,27 +41,36 @@ class Agreement:
 
 
 def agreements(
+    threads: int,
     steps_s: Sequence[float] = STEPS_S,
     trials: int = TRIALS,
-    watch: Callable[[str], None] = lambda line: None,
+    watch: Callable[[int, int], None] = lambda done, of: None,
 ) -> Iterator[Agreement]:
-    """Time a step of about each length both ways."""
-    for number, aim_s in enumerate(steps_s, 1):
-        step = matrix_step(aim_s)
-        block = iterations_for(warm_up(step, Clock(CpuDevice()), BUDGET.warmup_s).typical_s)
-        pairs: list[tuple[float, float]] = []
-        for trial in range(trials):
-            watch(f"step {number} of {len(steps_s)}, trial {trial + 1} of {trials}")
-            if trial % 2:
-                theirs_s, ours_s = by_torch(step, block), by_us(step, block)
-            else:
-                ours_s, theirs_s = by_us(step, block), by_torch(step, block)
-            pairs.append((ours_s, theirs_s))
-        ours_s, theirs_s = (statistics.median(side) for side in zip(*pairs, strict=True))
-        single = [ours / theirs for ours, theirs in pairs]
-        yield Agreement(
-            aim_s, ours_s, theirs_s, ours_s / theirs_s, min(single), max(single), block, trials
-        )
+    """Time a step of about each length both ways, pinned as a case is."""
+    import torch
+
+    torch.set_num_threads(threads)
+    with pinned(measuring_cpus(threads)):
+        for number, aim_s in enumerate(steps_s):
+            watch(number, len(steps_s))
+            yield _agreement(aim_s, trials)
+
+
+def _agreement(aim_s: float, trials: int) -> Agreement:
+    step = matrix_step(aim_s)
+    block = iterations_for(warm_up(step, Clock(CpuDevice()), BUDGET.warmup_s).typical_s)
+    pairs: list[tuple[float, float]] = []
+    for trial in range(trials):
+        if trial % 2:
+            theirs_s, ours_s = by_torch(step, block), by_us(step, block)
+        else:
+            ours_s, theirs_s = by_us(step, block), by_torch(step, block)
+        pairs.append((ours_s, theirs_s))
+    ours_s, theirs_s = (statistics.median(side) for side in zip(*pairs, strict=True))
+    single = [ours / theirs for ours, theirs in pairs]
+    return Agreement(
+        aim_s, ours_s, theirs_s, ours_s / theirs_s, min(single), max(single), block, trials
+    )
 
 
 def matrix_step(aim_s: float) -> Step:
@@ -83,11 +93,24 @@ def matrix_step(aim_s: float) -> Step:
 
 def by_us(step: Step, block: int) -> float:
     """Median seconds a step, by the rounds that a case is timed with."""
+    clock = Clock(CpuDevice())
+    bench = Bench(
+        device=clock.device,
+        clock=clock,
+        energy=NoSource("not asked for"),
+        profile=BUDGET,
+        benchmark=benchmark_outside_pytest(clock),
+        passing=lambda name: nullcontext(),
+    )
+    return statistics.median(timed_rounds(Work(step, samples=1, phase="step"), bench, block))
+
+
+def benchmark_outside_pytest(clock: Clock) -> Benchmark:
+    """pytest-benchmark's fixture, made as its plugin makes it."""
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    clock = Clock(CpuDevice())
-    benchmark: Any = BenchmarkFixture(  # type: ignore[no-untyped-call]
-        SimpleNamespace(name="calibrate", nodeid="calibrate"),
+    made: Any = BenchmarkFixture(  # type: ignore[no-untyped-call]
+        SimpleNamespace(name="case", nodeid="case"),
         disable_gc=True,
         timer=SimpleNamespace(target=clock.timer),
         min_rounds=1,
@@ -106,15 +129,7 @@ def by_us(step: Step, block: int) -> float:
         cprofile_loops=None,
         cprofile_dump=None,
     )
-    bench = Bench(
-        device=clock.device,
-        clock=clock,
-        energy=NoSource("not asked for"),
-        profile=BUDGET,
-        benchmark=benchmark,
-        passing=lambda name: nullcontext(),
-    )
-    return statistics.median(timed_rounds(Work(step, samples=1, phase="step"), bench, block))
+    return cast("Benchmark", made)
 
 
 def by_torch(step: Step, block: int) -> float:

@@ -117,11 +117,37 @@ def _records(path: Path) -> list[Record]:
     return [record for file in result_files([path]) for record in read_records(file)]
 
 
+def _calibrate_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cost-threads", metavar="N", type=int, default=1, help="CPU threads (default: 1)"
+    )
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    """Time the same steps here and by torch.utils.benchmark, in turns."""
+    from traincost.calibrate import TRIALS, agreements
+    from traincost.show.calibrate import COLUMNS, agreement_row
+    from traincost.show.progress import steps_done
+    from traincost.show.tables import render
+
+    with steps_done("timing beside torch.utils.benchmark") as step_done:
+        rows = [agreement_row(a) for a in agreements(options.cost_threads, watch=step_done)]
+    title = f"this clock beside torch.utils.benchmark, medians of {TRIALS} interleaved trials"
+    print(render(title, COLUMNS, rows, options.format), end="")
+    return 0
+
+
 VERBS = (
     Verb(
         "machine",
         "who this machine is, what can be measured on it, and its peaks",
         _machine_options,
         _machine,
+    ),
+    Verb(
+        "calibrate",
+        "does this clock agree with torch.utils.benchmark, here and now? (about a minute)",
+        _calibrate_options,
+        _calibrate,
     ),
 )

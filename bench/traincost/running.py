@@ -53,7 +53,7 @@ class CostSession:
             session = cls(run, plan(items, cases, devices, finished), _timing_off(config), _now_s())
             if session.timing_off is None:
                 run.check_writable()
-        except ValueError as e:  # BadInputError, or a number out of range
+        except BadInputError as e:
             pytest.exit(str(e), returncode=BAD_INPUT)
         items[:] = session.plan.items
         config.hook.pytest_deselected(items=session.plan.deselected)

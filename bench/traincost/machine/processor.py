@@ -10,6 +10,8 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from traincost.data.errors import BadInputError
+
 _UNPINNED = "TRAINCOST_UNPINNED_CPUS"  # in the environment: a spawned worker inherits nothing else
 
 
@@ -37,7 +39,7 @@ def measuring_cpus(threads: int | None = None) -> frozenset[int]:
     """The CPUs to measure on: one a core, the first `threads` of them (default: all)."""
     cores = sorted(physical_cpus(cpu_set()))
     if threads is not None and not 1 <= threads <= len(cores):
-        raise ValueError(
+        raise BadInputError(
             f"threads={threads}: expected 1 to {len(cores)}, the cores of this process"
         )
     return frozenset(cores[:threads])

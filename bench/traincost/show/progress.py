@@ -5,6 +5,9 @@ It is drawn when a pass begins, never by a thread: nothing may run beside a time
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
@@ -48,3 +51,21 @@ class CaseProgress:
     def stop(self) -> None:
         """Wipe the bar away."""
         self._bar.stop()
+
+
+@contextmanager
+def steps_done(what: str) -> Generator[Callable[[int, int], None]]:
+    """A bar on stderr for a long command; `done(n, of)` moves it on. Nothing off a terminal."""
+    bar = Progress(
+        TextColumn(what),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        auto_refresh=False,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    task = bar.add_task("", total=None)
+    with bar:
+        yield lambda n, of: bar.update(task, completed=n, total=of, refresh=True)

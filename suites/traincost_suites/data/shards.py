@@ -78,11 +78,14 @@ def prepare(name: str, make: Callable[[], Iterable[bytes]], cache: Path | None =
     scratch = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=cache))
     try:
         written = _write(scratch / name, name, make())
+        faster = _intact(folder)  # another process may have made it meanwhile
+        if faster is not None:
+            return faster
         if folder.exists():
             folder.rename(scratch / "damaged")  # readers keep the files that they have open
         try:
             written.rename(folder)
-        except OSError:  # another process was faster: its folder is as good if it is whole
+        except OSError:  # made between the last look and now: as good, if it is whole
             if _intact(folder) is None:
                 raise
     finally:
