@@ -178,6 +178,25 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(
     assert not outcome.results.exists()
 
 
+def test_the_step_peak_is_the_same_alone_in_another_order_and_in_company(tmp_path: Path) -> None:
+    suite = """
+        @pytest.mark.parametrize("batch_size", [1, 2, 3])
+        def test_step(train_cost, batch_size):
+            train_cost(**work(width=64 * batch_size))
+    """
+    names = [f"test_a.py::test_step[{n}]" for n in (1, 2, 3)]
+    project = write_project(tmp_path, {"test_a.py": suite})
+    outcome = [
+        run_pytest(project, *names),
+        run_pytest(project, *reversed(names)),
+        run_pytest(project, "-k", "2"),
+    ][-1]
+    peaks = {r.step_peak_bytes for r in outcome.records if r.case_id == "a/step[batch_size=2]"}
+    runs = {r.run_id for r in outcome.records if r.case_id == "a/step[batch_size=2]"}
+    assert len(runs) == 3
+    assert len(peaks) == 1
+
+
 def test_two_tests_with_one_case_id_are_refused(tmp_path: Path) -> None:
     project = write_project(tmp_path, {**ONE, "one.py": ONE["test_one.py"]})
     outcome = run_pytest(project, "one.py", "test_one.py")

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from traincost.assemble import bare_record
 from traincost.collecting import CASE, UNAVAILABLE, Plan, name_cases, plan
+from traincost.data.errors import BadInputError
 from traincost.data.record import Status
 from traincost.fixture import TrainCost, TrainCostUsageError
 from traincost.instruments.clock import Clock
