@@ -22,6 +22,7 @@ def main() -> None:
     rows = read_frame([Path(sys.argv[1])])
     measured = rows[rows.status.isin([Status.OK, Status.UNSTABLE])]
     suites = rows.suite.nunique()
+    is_peak = measured.suite == "machine"  # what measures the peaks has none to be divided by
     problems = [
         f"{len(measured)} measured rows, expected {ROWS}" if len(measured) < ROWS else "",
         f"{suites} suites, expected {SUITES}" if suites < SUITES else "",
@@ -31,9 +32,9 @@ def main() -> None:
             if row.status not in (Status.OK, Status.UNSTABLE, Status.UNAVAILABLE)
         ),
         *(
-            f"column {name}: empty in {list(measured.case_id[measured[name].isna()])}"
+            f"column {name}: empty in {list(measured.case_id[empty])}"
             for name in FILLED_ON_A_CPU
-            if measured[name].isna().any()
+            if (empty := measured[name].isna() & ~is_peak).any()
         ),
     ]
     if any(problems):

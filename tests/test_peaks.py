@@ -88,17 +88,17 @@ def test_tf32_is_the_peak_of_fp32_rows_under_tf32_only() -> None:
 def test_autocast_has_the_peak_of_the_dtype_it_casts_to(dtype: str) -> None:
     gpu = "NVIDIA A100-SXM4-80GB"
     assert datasheet(gpu, f"autocast-{dtype}", None) == datasheet(gpu, dtype, None)
-    rows = [row(f"machine/matmul[dtype={dtype}]", dtype=dtype, flops_per_s=5e10)]
+    rows = [row(f"machine/matmul[dtype={dtype}]", dtype=dtype, flops=5 * 10**10, time_min_s=1.0)]
     assert measured(rows, "here", "cpu", f"autocast-{dtype}", None) == Peak(5e10, None, "measured")
 
 
 def test_the_measured_peak_is_the_highest_rate_of_products_and_of_copies() -> None:
     rows = [
-        row("machine/matmul[n=256]", flops_per_s=1e11, traffic_bytes=10**12, time_median_s=1e-3),
-        row("machine/matmul[n=2048]", flops_per_s=3e11, status="unstable"),
-        row("machine/copy[n=8]", traffic_bytes=8 * 10**6, time_median_s=1e-3, dtype="uint8"),
-        row("machine/copy[n=64]", traffic_bytes=64 * 10**6, time_median_s=4e-3),
-        row("machine/dispatch", flops_per_s=9e12),
+        row("machine/matmul[n=256]", flops=1 * 10**11, time_min_s=1.0, traffic_bytes=10**12),
+        row("machine/matmul[n=2048]", flops=3 * 10**11, time_min_s=1.0, status="unstable"),
+        row("machine/copy[n=8]", traffic_bytes=8 * 10**6, time_min_s=1e-3, dtype="uint8"),
+        row("machine/copy[n=64]", traffic_bytes=64 * 10**6, time_min_s=4e-3),
+        row("machine/dispatch", flops=9 * 10**12, time_min_s=1.0),
     ]
     assert measured(rows, "here", "cpu", "fp32", "ieee") == Peak(3e11, 16e9, "measured")
 
@@ -115,31 +115,36 @@ def test_the_measured_peak_is_the_highest_rate_of_products_and_of_copies() -> No
         {"status": "error"},
         {"suite": "parameters"},
         {"case_id": "kernels/matmul"},
-        {"flops_per_s": None},
+        {"flops": None},
     ],
 )
 def test_rows_of_other_machines_devices_dtypes_and_failures_do_not_count(
     elsewhere: dict[str, Any],
 ) -> None:
-    columns: dict[str, Any] = {"case_id": "machine/matmul", "flops_per_s": 1e12, **elsewhere}
+    columns: dict[str, Any] = {
+        "case_id": "machine/matmul",
+        "flops": 10**12,
+        "time_min_s": 1.0,
+        **elsewhere,
+    }
     assert measured([row(**columns)], "here", "cpu", "fp32", "ieee") is None
 
 
 def test_the_datasheet_wins_where_it_knows_the_dtype() -> None:
-    rows = [row("machine/matmul", device="cuda", dtype="bf16", flops_per_s=8e14)]
+    rows = [row("machine/matmul", device="cuda", dtype="bf16", flops=8 * 10**14, time_min_s=1.0)]
     peak = peak_for("NVIDIA H200", "bf16", None, rows=rows, machine_id="here", device="cuda")
     assert peak == Peak(989.5e12, 4800e9, "datasheet")
 
 
 def test_both_figures_of_a_peak_come_from_one_source() -> None:
     # The T4's datasheet has no bf16 rate, the measured rows have no copy.
-    rows = [row("machine/matmul", device="cuda", dtype="bf16", flops_per_s=2e12)]
+    rows = [row("machine/matmul", device="cuda", dtype="bf16", flops=2 * 10**12, time_min_s=1.0)]
     peak = peak_for("Tesla T4", "bf16", None, rows=rows, machine_id="here", device="cuda")
     assert peak == Peak(2e12, None, "measured")
 
 
 def test_with_no_rate_from_either_the_datasheets_bandwidth_remains() -> None:
-    copy = row("machine/copy", device="cuda", traffic_bytes=10**9, time_median_s=1e-2)
+    copy = row("machine/copy", device="cuda", traffic_bytes=10**9, time_min_s=1e-2)
     peak = peak_for("Tesla T4", "bf16", None, rows=[copy], machine_id="here", device="cuda")
     assert peak == Peak(None, 320e9, "datasheet")
 

@@ -35,8 +35,6 @@ def one_thread() -> Iterator[None]:
 
 
 def work_of(name: str, batch_size: int = 4, dtype: str = "fp32", seq_len: int = 128) -> Work:
-    if name in DIGITS:
-        pytest.importorskip("sklearn")
     return training_step(name, batch_size, "cpu", dtype, seq_len=seq_len)
 
 

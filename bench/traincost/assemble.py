@@ -101,9 +101,11 @@ def count_parameters(model: torch.nn.Module) -> int:
 def workload_of(case: Case, work: Work) -> str:
     """A hash over model, optimizer, axes and step: what must agree for two rows to compare.
 
-    Device and implementation are left out: the same work is compared across them.
+    Device and implementation are left out: the same work is compared across them. So is the hash of
+    the data, `axis_data_sha256`: a step costs the same whatever the bytes, and the corpus differs
+    between versions of Python; it is a column of its own, for whoever compares losses.
     """
-    not_work = ("device", "impl", "matmul_precision")
+    not_work = ("device", "impl", "matmul_precision", "data_sha256")
     model, optimizer = work.model, work.optimizer
     named = [] if model is None else model.named_parameters()
     defaults = {} if optimizer is None else optimizer.defaults

@@ -154,7 +154,7 @@ def _timing(work: Work, bench: Bench, start: Snapshot) -> Timing:
         first_step_s = time.perf_counter() - begun_s
     with bench.passing("warm-up"):
         start.restore()
-        warm = clocks.warm_up(work.step, clock, bench.profile.warmup_s)
+        warm = clocks.warm_up(work.step, clock, bench.profile.warmup_s, work.setup)
         one_block = work.setup is not None or bench.device.kind != "cpu"
         iterations = 1 if one_block else clocks.iterations_for(warm.typical_s)
         clock.short_steps = bench.device.kind != "cpu" and warm.typical_s < clocks.SHORT_STEP_S

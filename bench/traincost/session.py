@@ -149,7 +149,7 @@ class Run:
             ) from e
 
     @cached_property
-    def _earlier_machine_rows(self) -> list[Record]:
+    def _earlier_rows(self) -> list[Record]:
         """Rows of the suite `machine` in the results folder; files it cannot read are passed."""
         rows: list[Record] = []
         for path in sorted(self.results_dir.glob("*.csv")):
@@ -160,7 +160,10 @@ class Run:
         return rows
 
     def peak(self, case: Case) -> Peak | None:
-        """What the device can do at most: by datasheet, or measured in this or an earlier run."""
+        """What the device can do at most: by datasheet, or measured in this or an earlier run.
+
+        The suite `machine` measures the peaks, so it is not divided by measured ones.
+        """
         columns = case.columns()
         kind, dtype = str(columns["device"]), str(columns["dtype"])
         machine = self.machine(kind)
@@ -168,7 +171,7 @@ class Run:
             machine.gpu if kind == "cuda" else None,
             dtype,
             str(columns["matmul_precision"]),
-            rows=[*self._earlier_machine_rows, *self.file.records],
+            rows=() if case.suite == "machine" else [*self._earlier_rows, *self.file.records],
             machine_id=machine.machine_id,
             device=kind,
         )

@@ -104,12 +104,19 @@ class WarmUp:
     steady: bool
 
 
-def warm_up(step: Step, clock: Clock, budget_s: float) -> WarmUp:
-    """Run steps until two neighbouring windows agree, or the budget ends; at least two steps."""
+def warm_up(
+    step: Step, clock: Clock, budget_s: float, setup: Callable[[], object] | None = None
+) -> WarmUp:
+    """Run steps until two neighbouring windows agree, or the budget ends; at least two steps.
+
+    `setup` runs before each, untimed, as it will in the rounds.
+    """
     times_s: list[float] = []
     deadline_s = time.perf_counter() + budget_s
     window = STEADY_WINDOW
     while True:
+        if setup is not None:
+            setup()
         times_s.append(clock.seconds(step))
         if len(times_s) >= 2 * window:
             late, early = times_s[-window:], times_s[-2 * window : -window]

@@ -103,7 +103,8 @@ def measured(
 ) -> Peak | None:
     """The highest rates that the suite `machine` reached on this machine; None without any.
 
-    FLOP/s from its matrix products of the same dtype, bytes/s from its copies of any dtype.
+    FLOP/s from its matrix products of the same dtype, bytes/s from its copies of any dtype, each in
+    its fastest round: a neighbour's load must not lower the peak that others are divided by.
     """
     here = [
         row
@@ -124,14 +125,14 @@ def measured(
 def _matmul_rates(rows: Iterable[Record], name: str | None) -> Iterator[float]:
     for row in rows:
         same = rate_name(row.dtype, row.matmul_precision) == name
-        if row.case_id.startswith("machine/matmul") and same and row.flops_per_s:
-            yield row.flops_per_s
+        if row.case_id.startswith("machine/matmul") and same and row.flops and row.time_min_s:
+            yield row.flops / row.time_min_s
 
 
 def _copy_rates(rows: Iterable[Record]) -> Iterator[float]:
     for row in rows:
-        if row.case_id.startswith("machine/copy") and row.traffic_bytes and row.time_median_s:
-            yield row.traffic_bytes / row.time_median_s
+        if row.case_id.startswith("machine/copy") and row.traffic_bytes and row.time_min_s:
+            yield row.traffic_bytes / row.time_min_s
 
 
 def peak_for(

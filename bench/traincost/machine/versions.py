@@ -19,7 +19,6 @@ _MODULES = {
     "pytest": "pytest",
     "pytest-benchmark": "pytest_benchmark",
     "rich": "rich",
-    "scikit-learn": "sklearn",
 }
 
 

@@ -2,7 +2,7 @@
 
     h_0 = x,  h_i = relu(h_{i-1} W_i + b_i),  logits = h_depth W_out + b_out
 
-Its input is one of scikit-learn's packaged digits, 8 x 8 pixels, flattened.
+Its input is one of the digits, 8 x 8 pixels, flattened.
 """
 
 from __future__ import annotations
