@@ -13,6 +13,8 @@ import pytest
 import traincost
 from traincost.cli import VERBS, main
 from traincost.data.cells import read_cell
+from traincost.data.record import Record
+from traincost.data.results import to_csv
 from traincost.show.tables import FORMATS, WIDTH, Format, render
 
 SOURCE_ROOT = str(Path(traincost.__file__).parents[1])
@@ -112,9 +114,18 @@ def test_measured_peaks_come_from_the_results_of_this_machine(
 ) -> None:
     rows = json.loads(machine(capsys, tmp_path, "--format", "json"))["rows"]
     own_id = next(row["value"] for row in rows if row["what"] == "machine_id")
-    columns = "schema,run_id,started_at,suite,case_id,status,machine_id,device,dtype,flops_per_s"
-    line = f"1,r,2026-11-24T00:00:00+00:00,machine,machine/matmul,ok,{own_id},cpu,fp32,2.5e11"
-    (tmp_path / "run.csv").write_text(f"{columns}\n{line}\n")
+    row = Record(
+        run_id="r",
+        started_at="2026-11-24T00:00:00+00:00",
+        suite="machine",
+        case_id="machine/matmul",
+        machine_id=own_id,
+        device="cpu",
+        dtype="fp32",
+        flops=10**9,
+        time_min_s=4e-3,
+    )
+    (tmp_path / "run.csv").write_text(to_csv([row]))
     rows = json.loads(machine(capsys, tmp_path, "--format", "json"))["rows"]
     [peak] = [row for row in rows if row["what"] == "fp32 rate"]
     assert (peak["available"], peak["value"]) == (True, "250 GFLOP/s, measured")

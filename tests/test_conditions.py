@@ -19,6 +19,7 @@ def on_host(root: Path, files: dict[str, str]) -> dict[str, Capability]:
 CPU = "sys/devices/system/cpu"
 TUNED = {
     "proc/loadavg": "0.05 0.10 0.20 1/100 4711\n",
+    "proc/cpuinfo": "flags\t\t: fpu vme lahf_lm\n",
     "proc/self/clear_refs": "",
     "proc/self/cgroup": "0::/\n",
     f"{CPU}/cpu0/cpufreq/scaling_governor": "performance\n",
@@ -30,6 +31,7 @@ TUNED = {
 SPOILED = {
     "quiet host": {"proc/loadavg": "3.10 0.10 0.20 4/100 4711\n"},
     "whole CPUs": {"sys/fs/cgroup/cpu.max": "150000 100000\n"},
+    "real CPUs": {"proc/cpuinfo": "flags\t\t: fpu vme hypervisor lahf_lm\n"},
     "steady CPU clock": {f"{CPU}/cpu1/cpufreq/scaling_governor": "powersave\n"},
     "CPU turbo off": {f"{CPU}/intel_pstate/no_turbo": "0\n"},
     "cores not shared": {f"{CPU}/cpu1/topology/thread_siblings_list": "1,3\n"},

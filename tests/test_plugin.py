@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from project import SHORT_CASES, environment, run_pytest, write_project
 
+from traincost.data.results import read_records
+
 FATES = """
     def test_ok(train_cost):
         train_cost(**work())
@@ -338,13 +340,19 @@ def test_the_summary_fits_100_columns(tmp_path: Path) -> None:
     assert max(map(len, summary)) <= 100
 
 
-def test_the_uninstalled_checkout_collects_the_suites() -> None:
-    root = Path(__file__).parents[1]
-    env = environment(TRAINCOST_CACHE="unused")
-    del env["PYTHONPATH"]
+def test_the_uninstalled_checkout_measures_with_the_few_packages_that_a_gpu_box_has(
+    tmp_path: Path,
+) -> None:
+    needless = ("hypothesis", "scipy", "sklearn", "triton", "xdist")
+    (tmp_path / "few_packages.py").write_text(
+        f"import sys\nsys.modules.update(dict.fromkeys({needless}))\n"
+    )
+    env = environment(PYTHONPATH=str(tmp_path), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    plugins = ["-p", "few_packages", "-p", "pytest_benchmark.plugin"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "suites", "--collect-only", "-q"],
-        cwd=root,
+        [sys.executable, "-m", "pytest", *plugins, "suites", "-k", "dispatch"]
+        + ["--cost-results", str(tmp_path / "results"), "--cost-threads", "1"],
+        cwd=Path(__file__).parents[1],
         env=env,
         capture_output=True,
         text=True,
@@ -352,4 +360,6 @@ def test_the_uninstalled_checkout_collects_the_suites() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "test_parameters.py" in done.stdout
+    assert "machine/dispatch" in done.stdout
+    (file,) = (tmp_path / "results").glob("*.csv")
+    assert "ok" in {r.status for r in read_records(file)}

@@ -18,6 +18,7 @@ def capabilities(cpus: frozenset[int], roots: Roots = HOST) -> list[Capability]:
     return [
         _quiet(roots),
         _whole_cpus(cpus, roots),
+        _real_cpus(cpus, roots),
         _steady_clock(cpus, roots),
         _no_turbo(roots),
         _own_cores(cpus, roots),
@@ -64,6 +65,29 @@ def _whole_cpus(cpus: frozenset[int], roots: Roots) -> Capability:
         f"a quota of {quota:g} CPUs for {len(cpus)}"
         + ("" if enough else ": steps will be stalled"),
         None if enough else remedy,
+    )
+
+
+def _real_cpus(cpus: frozenset[int], roots: Roots) -> Capability:
+    """A host moves virtual CPUs about, and what two threads hand each other takes longer for it.
+
+    Seen on a 2-CPU machine: a cache line went to the other CPU and back in 50 ns or in 340 ns, by
+    turns of a minute or so, and a two-thread training step took 7.2 or 11.9 ms with it; one thread
+    took 9.8 to 10.3 ms all the time, and large matrix products did not notice.
+    """
+    what = "real CPUs"
+    cpuinfo = read(roots.proc / "cpuinfo")
+    if not cpuinfo:
+        return Capability(what, False, "no /proc/cpuinfo here")
+    virtual = " hypervisor" in cpuinfo
+    if not virtual or len(cpus) == 1:
+        return Capability(what, True, "virtual, but one" if virtual else "no hypervisor seen")
+    return Capability(
+        what,
+        False,
+        f"{len(cpus)} virtual CPUs, which the host may move apart: steps on several threads can "
+        "take 1.6 times as long from one minute to the next",
+        "--cost-threads 1 to compare runs; several runs for anything else",
     )
 
 
