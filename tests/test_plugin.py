@@ -348,10 +348,10 @@ def test_the_uninstalled_checkout_measures_with_the_few_packages_that_a_gpu_box_
         f"import sys\nsys.modules.update(dict.fromkeys({needless}))\n"
     )
     env = environment(PYTHONPATH=str(tmp_path), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    plugins = ["-p", "few_packages", "-p", "pytest_benchmark.plugin"]
+    options = ["-p", "few_packages", "-p", "pytest_benchmark.plugin", "-k", "dispatch"]
+    options += ["--cost-results", str(tmp_path / "results"), "--cost-threads", "1"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *plugins, "suites", "-k", "dispatch"]
-        + ["--cost-results", str(tmp_path / "results"), "--cost-threads", "1"],
+        [sys.executable, "-m", "pytest", "suites", *options],
         cwd=Path(__file__).parents[1],
         env=env,
         capture_output=True,
