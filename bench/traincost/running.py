@@ -104,8 +104,14 @@ class CostSession:
 
     def _show_progress(self, reporter: Any) -> None:
         reporter.showfspath = False
-        self.progress = CaseProgress(len(self.plan.cases), reporter._tw._file)
-        self.passes.watch = self.progress.in_pass
+        self.progress = progress = CaseProgress(len(self.plan.cases), reporter._tw._file)
+        capture = reporter.config.pluginmanager.get_plugin("capturemanager")
+
+        def in_pass(name: str) -> None:
+            with capture.global_and_fixture_disabled():  # inside a test, stdout is pytest's
+                progress.in_pass(name)
+
+        self.passes.watch = in_pass if capture is not None else progress.in_pass
         self.progress.start()
 
     @pytest.hookimpl(wrapper=True)

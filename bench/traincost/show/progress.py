@@ -12,6 +12,9 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
+
+_REST = Column(no_wrap=True, ratio=1)  # what a line has left: a long case id is cut, not the bar
 
 
 class CaseProgress:
@@ -23,10 +26,11 @@ class CaseProgress:
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False, table_column=_REST),
             console=Console(file=file, force_terminal=True),
             auto_refresh=False,
             transient=True,
+            expand=True,
             speed_estimate_period=600,
         )
         self._task = self._bar.add_task("", total=cases)
@@ -42,7 +46,7 @@ class CaseProgress:
 
     def in_pass(self, name: str) -> None:
         """A pass of this case begins."""
-        self._bar.update(self._task, description=f"{self._case_id} · {name}", refresh=True)
+        self._bar.update(self._task, description=f"{name} · {self._case_id}", refresh=True)
 
     def done(self) -> None:
         """A case has ended."""
