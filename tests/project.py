@@ -18,8 +18,13 @@ SHORT_CASES = """
     from traincost.data import profile
     for name, p in profile.PROFILES.items():
         profile.PROFILES[name] = replace(p, timed_s=0.02, warmup_s=0.02)
+    from traincost.instruments import clock
+    clock.UNSTABLE_REL = clock.DRIFT_REL = float("inf")
 """
-"""A conftest that makes cases short: what is tested is the behaviour, not the precision."""
+"""A conftest that makes cases short, and stable however busy the machine is.
+
+What is tested is the behaviour, not the precision.
+"""
 
 STEP = """
     import pytest, torch
@@ -37,6 +42,9 @@ STEP = """
         return dict(step=step, samples=4, model=model, optimizer=optimizer)
 """
 """The head of a suite file: a training step of a tiny model."""
+
+ONE = {"test_one.py": "\ndef test_it(train_cost):\n    train_cost(**work())\n"}
+"""A project of one case, `one/it`."""
 
 
 @dataclass(frozen=True)

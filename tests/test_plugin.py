@@ -1,12 +1,10 @@
 """The plugin as a user meets it: a project of their own, pytest in a process of its own."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from project import SHORT_CASES, environment, run_pytest, write_project
+from project import ONE, SHORT_CASES, environment, run_pytest, write_project
 
 from traincost.data.results import read_records
 
@@ -148,38 +146,6 @@ def test_without_cuda_one_unavailable_row_stands_for_the_cuda_cases_of_a_suite(
     )
 
 
-ONE = {"test_one.py": "\ndef test_it(train_cost):\n    train_cost(**work())\n"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ["--cost-profile", "huge"],
-            "--cost-profile 'huge': expected one of quick, standard, full",
-        ),
-        (["--cost-device", "tpu"], "--cost-device 'tpu': expected auto, all, cpu, cuda or cuda:N"),
-        (["--cost-device", "cuda:7"], "--cost-device 'cuda:7': expected one of the 0 CUDA devices"),
-        (["--cost-threads", "9999"], "threads=9999: expected 1 to"),
-        (["--cost-resume", "gone.csv"], "gone.csv: no such file or folder"),
-        (["--cost-resume", "other.csv"], "other.csv, line 2, column schema: 9; expected 1"),
-        (["--cost-results", "pytest.ini/x"], "pytest.ini/x: Not a directory; expected a folder"),
-    ],
-)
-def test_bad_input_is_one_clear_line_and_exit_code_2(
-    tmp_path: Path, arguments: list[str], message: str
-) -> None:
-    project = write_project(tmp_path, ONE)
-    (project / "other.csv").write_text(
-        "schema,run_id,started_at,suite,case_id,status\n9,a,b,c,d,ok\n"
-    )
-    outcome = run_pytest(project, *arguments, CUDA_VISIBLE_DEVICES="")
-    assert outcome.code == 2
-    assert message in outcome.output
-    assert "Traceback" not in outcome.output
-    assert not outcome.results.exists()
-
-
 def test_the_step_peak_is_the_same_alone_in_another_order_and_in_company(tmp_path: Path) -> None:
     suite = """
         @pytest.mark.parametrize("batch_size", [1, 2, 3])
@@ -197,110 +163,6 @@ def test_the_step_peak_is_the_same_alone_in_another_order_and_in_company(tmp_pat
     runs = {r.run_id for r in outcome.records if r.case_id == "a/step[batch_size=2]"}
     assert len(runs) == 3
     assert len(peaks) == 1
-
-
-def test_two_tests_with_one_case_id_are_refused(tmp_path: Path) -> None:
-    project = write_project(tmp_path, {**ONE, "one.py": ONE["test_one.py"]})
-    outcome = run_pytest(project, "one.py", "test_one.py")
-    assert outcome.code == 2
-    assert "case id one/it is that of one.py::test_it too" in outcome.output
-
-
-def test_resume_runs_only_what_is_missing_and_the_union_has_no_case_twice(tmp_path: Path) -> None:
-    suite = """
-        @pytest.mark.parametrize("batch_size", [1, 2, 3])
-        def test_step(train_cost, device, batch_size):
-            train_cost(**work())
-    """
-    project = write_project(tmp_path, {"test_a.py": suite})
-    first = run_pytest(project, "-k", "not 3")
-    (first_file,) = first.results.glob("*.csv")
-    second = run_pytest(project, "--cost-resume", str(first_file))
-    ids = [r.case_id for r in second.records]
-    assert sorted(ids) == sorted(set(ids))
-    assert {"a/step[batch_size=1]", "a/step[batch_size=2]", "a/step[batch_size=3]"} < set(ids)
-    assert len({r.run_id for r in second.records}) == 2
-    third = run_pytest(project, *(f"--cost-resume={f}" for f in second.results.glob("*.csv")))
-    assert third.code == 0, third.output
-    assert len(third.records) == len(ids)
-
-
-def test_a_resume_file_of_another_machine_is_refused(tmp_path: Path) -> None:
-    project = write_project(tmp_path, ONE)
-    first = run_pytest(project)
-    (file,) = first.results.glob("*.csv")
-    (record,) = first.records
-    elsewhere = tmp_path / "elsewhere.csv"
-    elsewhere.write_text(file.read_text().replace(str(record.machine_id), "0123456789ab"))
-    outcome = run_pytest(project, "--cost-resume", str(elsewhere))
-    assert outcome.code == 2
-    assert "column machine_id: 0123456789ab; expected" in outcome.output
-
-
-def test_a_disk_that_fills_up_ends_the_run_and_keeps_the_finished_rows(tmp_path: Path) -> None:
-    suite = """
-        import resource, signal
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-        @pytest.mark.parametrize("batch_size", [1, 2, 3])
-        def test_step(train_cost, batch_size):
-            train_cost(**work())
-            if batch_size == 2:  # from here on no file can grow past 2,000 bytes
-                resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-    """
-    outcome = run_pytest(write_project(tmp_path, {"test_a.py": suite}))
-    assert outcome.code == 2
-    assert "cannot save the row of a/step[batch_size=3]: File too large" in outcome.output
-    assert set(outcome.statuses) == {"a/step[batch_size=1]", "a/step[batch_size=2]"}
-    assert not list(outcome.results.glob(".*.tmp"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["--benchmark-disable"], "no result CSV: timing is off (--benchmark-disable or xdist)"),
-        (["-n", "2"], "no result CSV: timing is off under xdist"),
-        (["--benchmark-skip"], "no result CSV: benchmarks are skipped"),
-    ],
-)
-def test_where_timing_is_off_no_csv_is_written_and_one_line_says_so(
-    tmp_path: Path, arguments: list[str], line: str
-) -> None:
-    suite = """
-        def test_it(train_cost, tmp_path_factory):
-            w = work()
-            def step():
-                open("ran", "a").write("x")
-                return w["step"]()
-            train_cost(**w | {"step": step})
-    """
-    outcome = run_pytest(write_project(tmp_path, {"test_a.py": suite}), *arguments)
-    assert outcome.code == 0, outcome.output
-    assert outcome.output.count("traincost: ") == 1
-    assert line in outcome.output
-    assert not outcome.results.exists()
-    ran = (tmp_path / "ran").read_text() if (tmp_path / "ran").exists() else ""
-    assert ran == ("" if "--benchmark-skip" in arguments else "x"), "the step runs once"
-
-
-def test_the_same_numbers_go_to_the_csv_and_to_the_benchmark_json(tmp_path: Path) -> None:
-    project = write_project(tmp_path, ONE)
-    outcome = run_pytest(project, "--benchmark-json", "out.json")
-    (record,) = outcome.records
-    (benchmark,) = json.loads((tmp_path / "out.json").read_text())["benchmarks"]
-    assert benchmark["stats"]["median"] == pytest.approx(record.time_median_s)
-    assert benchmark["stats"]["rounds"] == record.rounds
-    assert benchmark["extra_info"]["step_peak_bytes"] == record.step_peak_bytes
-    assert benchmark["extra_info"]["case_id"] == record.case_id
-
-
-def test_autosave_and_compare_show_the_two_runs(tmp_path: Path) -> None:
-    project = write_project(tmp_path, ONE)
-    run_pytest(project, "--benchmark-autosave")
-    outcome = run_pytest(project, "--benchmark-autosave", "--benchmark-compare")
-    assert outcome.code == 0, outcome.output
-    assert "Comparing against benchmarks from" in outcome.output
-    assert "test_it (NOW)" in outcome.output
 
 
 def test_an_unrelated_run_imports_none_of_the_heavy_parts(tmp_path: Path) -> None:
