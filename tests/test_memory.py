@@ -42,6 +42,16 @@ def test_the_peak_of_a_known_allocation_is_exact() -> None:
     assert measure_memory(step, CpuDevice()).step_peak_bytes == 6000
 
 
+def test_memory_that_the_step_before_left_is_seen_freed() -> None:
+    held: list[torch.Tensor] = []
+
+    def step() -> None:
+        held.clear()  # 4000 B below the start
+        held.append(torch.ones(1000))  # back at the start, and not above it
+
+    assert measure_memory(step, CpuDevice()).step_peak_bytes == 0
+
+
 def test_the_peak_repeats_to_the_byte_whatever_ran_before() -> None:
     step, model, optimizer = training()
     peaks: set[int | None] = set()

@@ -28,6 +28,12 @@ def test_any_text_comes_back_unchanged_and_no_cell_starts_a_formula(text: str) -
     assert cell[0] not in "=+-@\t\r\n"
 
 
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "'"])
+def test_text_that_a_spreadsheet_would_run_is_written_as_text(start: str) -> None:
+    assert write_cell(f"{start}1+1") == f"'{start}1+1"
+    assert read_cell(f"'{start}1+1", str) == f"{start}1+1"
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_float_comes_back_to_the_bit(number: float) -> None:
     back = read_cell(write_cell(number), float)

@@ -38,6 +38,16 @@ def test_losses_after_restoring_are_those_of_the_first_time(
     assert [step() for _ in range(4)] == first
 
 
+def test_buffers_are_brought_back_too() -> None:
+    model = torch.nn.BatchNorm1d(4)
+    start = take_snapshot(model, None)
+    before = [b.clone() for b in model.buffers()]
+    model(torch.randn(8, 4))
+    assert not all(torch.equal(a, b) for a, b in zip(before, model.buffers(), strict=True))
+    start.restore()
+    assert all(torch.equal(a, b) for a, b in zip(before, model.buffers(), strict=True))
+
+
 def test_parameters_keep_their_storage() -> None:
     model = torch.nn.Linear(2, 2)
     before = model.weight.data_ptr()
