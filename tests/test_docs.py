@@ -1,0 +1,108 @@
+"""The documentation: its commands run, its links lead somewhere, its tables are complete."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project import ROOT, SHORT_CASES, environment
+
+from traincost.data.record import COLUMNS
+
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
+ELSEWHERE = {  # run by CI itself, or as main parts of other tests
+    "pip install tox && tox run",
+    "pip install tox && tox run -e suites",
+    "tox run -e gpu",
+    "traincost calibrate",
+    "pytest suites --cost-profile standard",
+    "python3 -m pytest suites",
+}
+TYPES = {int: "integer", float: "number", str: "text"}
+
+
+def blocks(language: str) -> list[tuple[Path, str]]:
+    """Fenced blocks of a language, with their page."""
+    found = [(page, m) for page in PAGES for m in FENCE.finditer(page.read_text())]
+    return [(page, m[2]) for page, m in found if m[1] == language]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's project with the suite of the documentation, and a first result."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "conftest.py").write_text(re.sub(r"^    ", "", SHORT_CASES, flags=re.M))
+    (suite,) = (text for _, text in blocks("python") if "def test_step" in text)
+    (folder / "my_suite.py").write_text(suite)
+    run(folder, "pytest my_suite.py")
+    return folder
+
+
+def run(folder: Path, line: str) -> str:
+    """Run a line of the documentation with this Python and this checkout."""
+    (first, *rest) = shlex.split(line)
+    program = {
+        "pytest": ["-m", "pytest", "-p", "traincost.plugin"],
+        "traincost": ["-m", "traincost"],
+    }
+    results = sorted((folder / "results").glob("*.csv"))
+    files = [str(results[0]) if "FILE" in word else word for word in rest]
+    done = subprocess.run(
+        [sys.executable, *program[first], *files],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+COMMANDS = sorted({line for _, text in blocks("console") for line in text.splitlines()} - ELSEWHERE)
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_runs(project: Path, line: str) -> None:
+    assert run(project, line)
+
+
+def test_the_frame_of_the_documentation_can_be_read(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = (text for _, text in blocks("python") if "read_frame" in text)
+    monkeypatch.chdir(project)
+    exec(compile(code, "read-the-csv.md", "exec"), {})
+    assert "my_suite/step" in capsys.readouterr().out
+
+
+def test_every_link_leads_to_a_file() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_column_is_documented_with_its_type() -> None:
+    text = (ROOT / "docs/how-to/read-the-csv.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (text|integer|number) \|", text, re.M)
+    assert rows == [(name, TYPES[kind]) for name, kind in COLUMNS.items()]
+
+
+def test_every_option_of_the_plugin_is_documented() -> None:
+    source = (ROOT / "bench/traincost/plugin.py").read_text()
+    options = set(re.findall(r'"(--cost-[a-z]+)"', source))
+    text = (ROOT / "docs/reference.md").read_text()
+    assert options
+    assert {o for o in options if f"`{o}" not in text} == set()
+
+
+def test_the_reader_is_given_the_two_commands_that_do_everything() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert "pip install tox && tox run -e suites\n" in readme
+    assert "pip install tox && tox run\n" in readme
