@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from traincost.assemble import Origin, record_of, workload_of
+from traincost.assemble import Metrics, Origin, record_of, workload_of
 from traincost.data.case import Case, case_from_test
 from traincost.instruments.arithmetic import Arithmetic
 from traincost.instruments.clock import MIN_ROUNDS
@@ -53,7 +53,7 @@ def test_fewer_rounds_than_the_least_are_noted() -> None:
 
 
 def test_a_metric_named_as_a_column_fills_it_and_any_other_is_the_suites_own() -> None:
-    metrics = {"accuracy_heldout": 0.5, "glow_s": lambda: 3}
+    metrics: Metrics = {"accuracy_heldout": 0.5, "glow_s": lambda: 3}
     record = record_of(case_of(), WORK, MEASURED, ORIGIN, None, metrics)
     assert record.accuracy_heldout == 0.5
     assert dict(record.metrics) == {"glow_s": 3.0}
