@@ -59,6 +59,22 @@ def test_a_metric_named_as_a_column_fills_it_and_any_other_is_the_suites_own() -
     assert dict(record.metrics) == {"glow_s": 3.0}
 
 
+def test_a_metric_that_is_no_number_is_left_out_and_noted() -> None:
+    metrics: Metrics = {"accuracy_heldout": float("nan"), "glow_s": float("inf")}
+    record = record_of(case_of(), WORK, MEASURED, ORIGIN, None, metrics)
+    assert record.accuracy_heldout is None
+    assert dict(record.metrics) == {}
+    assert "accuracy_heldout: nan" in (record.notes or "")
+    assert "metric_glow_s: inf" in (record.notes or "")
+
+
+def test_a_warm_up_that_did_not_settle_is_noted() -> None:
+    restless = replace(MEASURED, timing=replace(MEASURED.timing, steady=False))
+    record = record_of(case_of(), WORK, restless, ORIGIN, None, {})
+    assert record.status == "ok"
+    assert "time_median_s: the warm-up ended with its budget" in (record.notes or "")
+
+
 def linear(width: int = 4) -> Work:
     model = torch.nn.Linear(width, width)
     return replace(WORK, model=model, optimizer=torch.optim.SGD(model.parameters(), lr=0.1))

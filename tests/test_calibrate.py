@@ -28,5 +28,5 @@ def test_a_thread_count_that_the_machine_has_not_is_refused() -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "threads=9999: expected 1 to" in done.stderr
+    assert "--cost-threads 9999: expected 1 to" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,5 +1,7 @@
 """The documentation: its commands run, its links lead somewhere, its tables are complete."""
 
+import argparse
+import inspect
 import re
 import shlex
 import subprocess
@@ -9,7 +11,10 @@ from pathlib import Path
 import pytest
 from project import ROOT, SHORT_CASES, environment
 
-from traincost.data.record import COLUMNS
+from traincost.cli import VERBS
+from traincost.data.profile import PROFILES
+from traincost.data.record import COLUMNS, Status
+from traincost.fixture import TrainCost
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
@@ -21,6 +26,7 @@ ELSEWHERE = {  # run by CI itself, or as main parts of other tests
     "pytest suites --cost-profile standard",
     "python3 -m pytest suites",
 }
+FIRST = "pytest my_suite.py"
 TYPES = {int: "integer", float: "number", str: "text"}
 
 
@@ -38,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "conftest.py").write_text(re.sub(r"^    ", "", SHORT_CASES, flags=re.M))
     (suite,) = (text for _, text in blocks("python") if "def test_step" in text)
     (folder / "my_suite.py").write_text(suite)
-    run(folder, "pytest my_suite.py")
+    run(folder, FIRST)
     return folder
 
 
@@ -64,7 +70,9 @@ def run(folder: Path, line: str) -> str:
     return done.stdout
 
 
-COMMANDS = sorted({line for _, text in blocks("console") for line in text.splitlines()} - ELSEWHERE)
+COMMANDS = sorted(
+    {line for _, text in blocks("console") for line in text.splitlines()} - ELSEWHERE - {FIRST}
+)
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -81,15 +89,28 @@ def test_the_frame_of_the_documentation_can_be_read(
     assert "my_suite/step" in capsys.readouterr().out
 
 
-def test_every_link_leads_to_a_file() -> None:
+def test_every_link_leads_to_a_file_and_its_heading() -> None:
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page.read_text()):
             if "://" not in target:
-                assert (page.parent / target).exists(), f"{page.name}: {target}"
+                file = page.parent / target if target else page
+                assert file.exists(), f"{page.name}: {target}"
+                assert not anchor or anchor in anchors(file), f"{page.name}: {target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that GitHub gives a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def test_every_block_of_code_is_of_a_kind_that_is_run() -> None:
+    found = {m[1] for page in PAGES for m in FENCE.finditer(page.read_text())}
+    assert found == {"console", "python", "text"}  # text is output
 
 
 def test_every_column_is_documented_with_its_type() -> None:
-    text = (ROOT / "docs/how-to/read-the-csv.md").read_text()
+    text = read_the_csv()
     rows = re.findall(r"^\| `(\w+)` \| (text|integer|number) \|", text, re.M)
     assert rows == [(name, TYPES[kind]) for name, kind in COLUMNS.items()]
 
@@ -100,6 +121,39 @@ def test_every_option_of_the_plugin_is_documented() -> None:
     text = (ROOT / "docs/reference.md").read_text()
     assert options
     assert {o for o in options if f"`{o}" not in text} == set()
+
+
+def test_every_verb_and_its_options_are_documented() -> None:
+    text = (ROOT / "docs/reference.md").read_text()
+    for verb in VERBS:
+        assert f"`traincost {verb.name}`" in text
+        parser = argparse.ArgumentParser(add_help=False)
+        verb.add_options(parser)
+        named = {word for a in parser._actions for word in a.option_strings}
+        assert {option for option in named if f"`{option}" not in text} == set()
+
+
+def test_every_argument_of_train_cost_is_documented() -> None:
+    text = (ROOT / "docs/reference.md").read_text()
+    rows = re.findall(r"^\| (`.+?`) \|", text.split("## `train_cost`")[1], re.M)
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    wanted = list(inspect.signature(TrainCost.__call__).parameters)[1:]
+    assert named[: len(wanted)] == wanted
+
+
+def test_every_status_and_profile_is_documented_as_it_is() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| [^|]+ \| (?:passes|fails|is skipped) \|", read_the_csv(), re.M
+    )
+    assert sorted(rows) == sorted(Status)
+    text = (ROOT / "docs/reference.md").read_text()
+    for p in PROFILES.values():
+        line = f"| `{p.name}` | {p.timed_s:g} s | {p.timed_max_s:g} s | {p.warmup_s:g} s |"
+        assert line in text
+
+
+def read_the_csv() -> str:
+    return (ROOT / "docs/how-to/read-the-csv.md").read_text()
 
 
 def test_the_reader_is_given_the_two_commands_that_do_everything() -> None:

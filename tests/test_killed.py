@@ -47,6 +47,7 @@ def announced(output: str) -> list[str]:
     return [s.split("FINISHED ")[1].strip() for s in output.splitlines() if "FINISHED" in s]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_all_finished_rows_are_readable_and_a_resumed_run_adds_only_the_missing(
     tmp_path: Path, seed: int

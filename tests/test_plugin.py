@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from project import ONE, SHORT_CASES, environment, run_pytest, write_project
 
 from traincost.data.results import read_records
@@ -59,6 +60,9 @@ FATES = """
     def test_bad_samples(train_cost):
         train_cost(**work() | {"samples": 0})
 
+    def test_bad_metric(train_cost):
+        train_cost(**work(), metrics={"mfu": 0.5})
+
     def test_last(train_cost):
         train_cost(**work())
 """
@@ -81,6 +85,7 @@ def test_every_case_leaves_a_row_with_its_status_and_the_suite_goes_on(tmp_path:
         "fates/wrong_answer": "invalid",
         "fates/set_up_fails": "error",
         "fates/bad_samples": "error",
+        "fates/bad_metric": "error",
         "fates/last": "ok",
     }
     notes = {r.case_id: r.notes or "" for r in outcome.records}
@@ -90,10 +95,11 @@ def test_every_case_leaves_a_row_with_its_status_and_the_suite_goes_on(tmp_path:
     assert "never called" in notes["fates/never"]
     assert "needs a bigger box" in notes["fates/skips"]
     assert "samples=0: expected" in notes["fates/bad_samples"]
+    assert "metric 'mfu' is a column of the instruments" in notes["fates/bad_metric"]
     twice = next(r for r in outcome.records if r.case_id == "fates/twice")
     assert twice.time_median_s is not None, "the numbers of the first call are kept"
     assert outcome.code == 1  # errors and wrong answers fail the session; oom and diverged do not
-    assert "6 failed, 7 passed, 1 skipped" in outcome.output
+    assert "7 failed, 7 passed, 1 skipped" in outcome.output
 
 
 def test_a_case_is_named_by_suite_test_and_the_axes_that_differ(tmp_path: Path) -> None:
@@ -146,6 +152,7 @@ def test_without_cuda_one_unavailable_row_stands_for_the_cuda_cases_of_a_suite(
     )
 
 
+@pytest.mark.slow
 def test_the_step_peak_is_the_same_alone_in_another_order_and_in_company(tmp_path: Path) -> None:
     suite = """
         @pytest.mark.parametrize("batch_size", [1, 2, 3])

@@ -46,6 +46,7 @@ def test_the_same_numbers_go_to_the_csv_and_to_the_benchmark_json(tmp_path: Path
     assert benchmark["extra_info"]["case_id"] == record.case_id
 
 
+@pytest.mark.slow
 def test_autosave_and_compare_show_the_two_runs(tmp_path: Path) -> None:
     project = write_project(tmp_path, ONE)
     run_pytest(project, "--benchmark-autosave")

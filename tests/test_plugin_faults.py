@@ -15,7 +15,7 @@ from project import ONE, run_pytest, write_project
         ),
         (["--cost-device", "tpu"], "--cost-device 'tpu': expected auto, all, cpu, cuda or cuda:N"),
         (["--cost-device", "cuda:7"], "--cost-device 'cuda:7': expected one of the 0 CUDA devices"),
-        (["--cost-threads", "9999"], "threads=9999: expected 1 to"),
+        (["--cost-threads", "9999"], "--cost-threads 9999: expected 1 to"),
         (["--cost-resume", "gone.csv"], "gone.csv: no such file or folder"),
         (["--cost-resume", "other.csv"], "other.csv, line 2, column schema: 9; expected 1"),
         (["--cost-results", "pytest.ini/x"], "pytest.ini/x: Not a directory; expected a folder"),
@@ -42,6 +42,7 @@ def test_two_tests_with_one_case_id_are_refused(tmp_path: Path) -> None:
     assert "case id one/it is that of one.py::test_it too" in outcome.output
 
 
+@pytest.mark.slow
 def test_resume_runs_only_what_is_missing_and_the_union_has_no_case_twice(tmp_path: Path) -> None:
     suite = """
         @pytest.mark.parametrize("batch_size", [1, 2, 3])

@@ -7,12 +7,13 @@ bytes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from traincost.data.case import Case, step_definition, workload_hash
-from traincost.data.record import COLUMNS, Record, Status, notes_text
+from traincost.data.record import COLUMNS, METRIC_PREFIX, Record, Status, notes_text
 from traincost.instruments.clock import MIN_ROUNDS, summarise
 from traincost.machine.peaks import Peak
 from traincost.measure import Measured, Work, status_of
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     import torch
 
 Metrics = Mapping[str, float | Callable[[], float]]
+METRIC_COLUMNS = (
+    *("loss_heldout", "accuracy_heldout", "grad_norm_ratio", "steps_to_target"),
+    *("time_to_target_s", "energy_to_target_j", "data_wait_share"),
+)
+"""Columns that a suite may fill; every other is an instrument's."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ def record_of(
     traffic_bytes = counted.ops_bytes if by_ops else counted.compulsory_bytes
     counts = Counts(work.samples, work.tokens, counted.flops, counted.model_flops, traffic_bytes)
     derived = rates(counts, times.time_median_s, peak)
-    numbers = {name: v() if callable(v) else v for name, v in metrics.items()}
+    numbers = _numbers(metrics, notes)
     columns: dict[str, Any] = {
         **case.columns(),
         "workload": workload_of(case, work),
@@ -66,8 +72,16 @@ def record_of(
         columns |= {f.name: getattr(part, f.name) for f in fields(part) if f.name in COLUMNS}
         notes |= getattr(part, "notes", {})
     del columns["notes"]
-    own = {k: float(v) for k, v in numbers.items() if k not in COLUMNS}
+    own = {k: v for k, v in numbers.items() if k not in COLUMNS}
     return _record(case, origin, columns, notes, status=status, metrics=own)
+
+
+def _numbers(metrics: Metrics, notes: dict[str, str]) -> dict[str, float]:
+    """The suite's own results; one that is no number is left out, and noted."""
+    numbers = {name: float(v() if callable(v) else v) for name, v in metrics.items()}
+    for name in [name for name, value in numbers.items() if not math.isfinite(value)]:
+        notes[name if name in COLUMNS else METRIC_PREFIX + name] = f"{numbers.pop(name)}"
+    return numbers
 
 
 def _record(

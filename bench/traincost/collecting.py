@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,7 @@ def plan(
     items: Sequence[pytest.Item],
     cases: Sequence[pytest.Item],
     devices: Devices,
-    finished: frozenset[str] | set[str],
+    finished: Container[str],
 ) -> Plan:
     """Keep the cases of the devices at hand, drop finished ones, and put first what others need.
 

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from traincost.assemble import record_of
+from traincost.assemble import METRIC_COLUMNS, record_of
 from traincost.data.case import Case
 from traincost.data.profile import current_profile
-from traincost.data.record import Record
+from traincost.data.record import COLUMNS, Record
 from traincost.data.results import to_row
 from traincost.instruments.clock import Clock, Step
 from traincost.instruments.energy import NoSource
@@ -92,6 +92,7 @@ class TrainCost:
             setup=setup,
         )
         self._check_device(work, str(case.columns()["device"]))
+        self._check_metrics(metrics or {})
         bench = Bench(
             device=self.clock.device,
             clock=self.clock,
@@ -116,6 +117,14 @@ class TrainCost:
             self.run.put(record, measured.timing.rounds_s)
         self.benchmark.extra_info.update({k: v for k, v in to_row(record).items() if v is not None})
         return record
+
+    def _check_metrics(self, metrics: Mapping[str, object]) -> None:
+        for name in metrics:
+            if name in COLUMNS and name not in METRIC_COLUMNS:
+                raise TrainCostUsageError(
+                    f"{self.case.case_id}: metric {name!r} is a column of the instruments; "
+                    f"expected a name of the suite's own, or one of {', '.join(METRIC_COLUMNS)}"
+                )
 
     def _check_device(self, work: Work, device: str) -> None:
         if work.model is None:

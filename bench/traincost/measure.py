@@ -197,8 +197,11 @@ def _losses(work: Work) -> Losses:
 
 def status_of(measured: Measured) -> tuple[Status, dict[str, str]]:
     """The status of a case that ran to its end, and why."""
+    notes: dict[str, str] = {}
+    reason = clocks.instability(measured.timing.rounds_s)
+    warm = None if measured.timing.steady else "the warm-up ended with its budget, not steady"
+    if reasons := [r for r in (reason, warm) if r]:
+        notes["time_median_s"] = ", ".join(reasons)
     if measured.losses.diverged_at is not None:
-        return Status.DIVERGED, {}
-    if reason := clocks.instability(measured.timing.rounds_s):
-        return Status.UNSTABLE, {"time_median_s": reason}
-    return Status.OK, {}
+        return Status.DIVERGED, notes
+    return (Status.UNSTABLE if reason else Status.OK), notes

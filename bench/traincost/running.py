@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class CostSession:
 
     run: Run
     plan: Plan
+    resumed: Mapping[str, str]  # status by case id, of the files that this run resumes
     timing_off: str | None  # why no CSV is written
     started_s: float
     passes: Passes = field(default_factory=Passes)
@@ -51,7 +52,8 @@ class CostSession:
             run = Run(config.rootpath, results, devices, cpus)
             resumed = [config.invocation_params.dir / f for f in config.getoption("cost_resume")]
             finished = finished_cases(resumed, run)
-            session = cls(run, plan(items, cases, devices, finished), _timing_off(config), _now_s())
+            planned = plan(items, cases, devices, finished.keys())
+            session = cls(run, planned, finished, _timing_off(config), _now_s())
             if session.timing_off is None:
                 run.check_writable()
         except BadInputError as e:
@@ -66,9 +68,14 @@ class CostSession:
     # --- fixtures -----------------------------------------------------------------------------
 
     def clock_for(self, item: pytest.Item) -> Clock:
-        """A clock for the case's device, handed to pytest-benchmark through its own marker."""
+        """The case's device made ready, and a clock for it, handed to pytest-benchmark.
+
+        Through its own marker: its fixture is made after this.
+        """
         case = item.stash[CASE]
-        clock = Clock(self.run.device(str(case.columns()["device"])))
+        device = self.run.device(str(case.columns()["device"]))
+        device.set_matmul_precision(str(case.columns()["matmul_precision"]))
+        clock = Clock(device)
         own = item.get_closest_marker("benchmark")
         options = {"group": case.suite, **(own.kwargs if own else {})}
         options |= {"timer": clock.timer, "disable_gc": True}
@@ -212,8 +219,10 @@ class CostSession:
             return
         records = self.run.records
         if self.plan.finished:
+            failed = sum(s in (Status.ERROR, Status.INVALID) for s in self.resumed.values())
             terminalreporter.write_line(
                 f"traincost: {self.plan.finished} cases had their row in the resumed file"
+                + (f", {failed} of them failed there" if failed else "")
             )
         if not records:
             return

@@ -71,17 +71,17 @@ class Run:
     cpus: frozenset[int] = field(default_factory=measuring_cpus)
     run_id: str = field(default_factory=lambda: secrets.token_hex(4))
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _opened: dict[str, Device] = field(default_factory=dict[str, Device], init=False)
+    opened: dict[str, Device] = field(default_factory=dict[str, Device])  # by kind
     _machines: dict[str, Machine] = field(default_factory=dict[str, "Machine"], init=False)
 
     def device(self, kind: str) -> Device:
         """The device of this kind, opened when first asked for; the thread count is set with it."""
-        if kind not in self._opened:
+        if kind not in self.opened:
             import torch
 
             torch.set_num_threads(len(self.cpus))
-            self._opened[kind] = open_device(self.devices.names.get(kind, kind))
-        return self._opened[kind]
+            self.opened[kind] = open_device(self.devices.names.get(kind, kind))
+        return self.opened[kind]
 
     def machine(self, kind: str) -> Machine:
         """Who this machine is to a row of this kind of device."""
@@ -177,9 +177,9 @@ class Run:
         )
 
 
-def finished_cases(paths: Iterable[Path], run: Run) -> set[str]:
-    """Case ids that need not run again; the files must be of this machine."""
-    done: set[str] = set()
+def finished_cases(paths: Iterable[Path], run: Run) -> dict[str, str]:
+    """Status by id of the cases that need not run again; the files must be of this machine."""
+    done: dict[str, str] = {}
     for path in result_files(paths):
         for record in read_records(path):
             kind = record.device or "cpu"
@@ -189,5 +189,5 @@ def finished_cases(paths: Iterable[Path], run: Run) -> set[str]:
                     f"--cost-resume {path}, case {record.case_id}, column machine_id: "
                     f"{record.machine_id}; expected {here}, this machine"
                 )
-            done.add(record.case_id)
+            done[record.case_id] = record.status
     return done

@@ -40,7 +40,7 @@ def measuring_cpus(threads: int | None = None) -> frozenset[int]:
     cores = sorted(physical_cpus(cpu_set()))
     if threads is not None and not 1 <= threads <= len(cores):
         raise BadInputError(
-            f"threads={threads}: expected 1 to {len(cores)}, the cores of this process"
+            f"--cost-threads {threads}: expected 1 to {len(cores)}, the cores of this process"
         )
     return frozenset(cores[:threads])
 
