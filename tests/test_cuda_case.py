@@ -17,6 +17,10 @@ from traincost.running import CostSession
 from traincost.session import Devices, Run
 
 
+def ignore(*_: object, **__: object) -> None:
+    """An item that takes markers."""
+
+
 @pytest.mark.parametrize(("dtype", "tf32"), [("fp32", False), ("tf32", True), ("bf16", False)])
 def test_tf32_is_on_in_tf32_cases_and_off_in_all_others(
     tmp_path: Path, dtype: str, tf32: bool
@@ -27,11 +31,7 @@ def test_tf32_is_on_in_tf32_cases_and_off_in_all_others(
     run = Run(tmp_path, tmp_path, devices, opened={"cuda": device})
     session = CostSession(run, Plan((), (), (), 0), {}, None, 0.0)
     case = case_from_test("test_a", "test_b", {"device": "cuda", "dtype": dtype})
-    item: Any = SimpleNamespace(
-        stash={CASE: case},
-        get_closest_marker=lambda name: None,
-        add_marker=lambda marker, append: None,
-    )
+    item: Any = SimpleNamespace(stash={CASE: case}, get_closest_marker={}.get, add_marker=ignore)
     assert session.clock_for(item) == Clock(device)
     expected = "high" if tf32 else "highest"
     assert ("set_float32_matmul_precision", expected) in fake.calls
