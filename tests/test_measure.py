@@ -143,10 +143,12 @@ def test_a_step_that_returns_no_loss_says_so() -> None:
     assert "returns no loss" in measured.losses.notes["loss_first"]
 
 
-def test_a_step_that_returns_many_values_says_how_many() -> None:
+@pytest.mark.parametrize("result", [torch.ones(3), (1.0, 2.0), {"loss": 1.0}, "low"], ids=type)
+def test_a_step_that_returns_something_else_than_its_loss_says_what(result: object) -> None:
     log = Log()
-    work = Work(lambda: torch.ones(3), 1, "step")
-    assert "3 values" in measure(work, bench_on(CpuDevice(), log)).losses.notes["loss_first"]
+    measured = measure(Work(lambda: result, 1, "step"), bench_on(CpuDevice(), log))
+    assert measured.losses.loss_first is None
+    assert f"returned a {type(result).__name__}" in measured.losses.notes["loss_first"]
 
 
 OnCuda = tuple[FakeTorch, Measured]

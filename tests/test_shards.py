@@ -144,3 +144,9 @@ def test_the_cache_follows_the_xdg_folder(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("TRAINCOST_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     assert shards.cache_folder() == Path("/xdg/traincost")
+
+
+def test_a_cache_that_cannot_be_written_says_which_variable_to_set(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataUnavailableError, match="set TRAINCOST_CACHE"):
+        prepare("digits", list, tmp_path / "file" / "cache")

@@ -129,6 +129,11 @@ class TrainCost:
     def _check_device(self, work: Work, device: str) -> None:
         if work.model is None:
             return
+        if not hasattr(work.model, "parameters"):
+            raise TrainCostUsageError(
+                f"{self.case.case_id}: model is a {type(work.model).__name__}; expected a "
+                "torch.nn.Module (a ModuleDict or ModuleList holds several)"
+            )
         kinds = {p.device.type for p in work.model.parameters()}
         if kinds - {device}:
             raise TrainCostUsageError(

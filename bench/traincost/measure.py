@@ -181,18 +181,24 @@ def _losses(work: Work) -> Losses:
         result = work.step()
         if result is None:
             return Losses(notes={"loss_first": "the step returns no loss"})
-        numel = getattr(result, "numel", lambda: 1)()
-        if numel != 1:
-            return Losses(
-                notes={"loss_first": f"the step returned {numel} values, expected a loss"}
-            )
-        loss = float(result)  # type: ignore[arg-type]
+        loss = _number(result)
+        if loss is None:
+            kind = type(result).__name__
+            note = f"the step returned a {kind} that is not one number, expected its loss"
+            return Losses(notes={"loss_first": note})
         if not math.isfinite(loss):
             note = {"loss_last": f"{loss} at step {i + 1}"}
             first = losses[0] if losses else None
             return Losses(first, None, i + 1, i + 1, note)
         losses.append(loss)
     return Losses(losses[0], losses[-1], steps)
+
+
+def _number(result: Any) -> float | None:
+    """A loss as a float, if it is one number; waits for the device."""
+    if hasattr(result, "numel"):
+        return float(result.detach()) if result.numel() == 1 else None
+    return float(result) if isinstance(result, int | float) else None
 
 
 def status_of(measured: Measured) -> tuple[Status, dict[str, str]]:

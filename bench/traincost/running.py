@@ -255,7 +255,8 @@ def _write(terminalreporter: Any, renderable: Any) -> None:
     )
     with console.capture() as captured:
         console.print(renderable)
-    terminalreporter.write(captured.get())
+    for line in captured.get().splitlines():
+        terminalreporter.write_line(line.rstrip())
 
 
 def _timing_off(config: Any) -> str | None:

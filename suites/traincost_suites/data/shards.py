@@ -73,9 +73,14 @@ def prepare(name: str, make: Callable[[], Iterable[bytes]], cache: Path | None =
     found = _intact(folder)
     if found is not None:
         return found
-    cache.mkdir(parents=True, exist_ok=True)
-    _sweep(cache)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=cache))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        _sweep(cache)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=cache))
+    except OSError as e:
+        raise DataUnavailableError(
+            f"{cache}: {e.strerror}; expected a folder to keep prepared data in: set TRAINCOST_CACHE"
+        ) from e
     try:
         written = _write(scratch / name, name, make())
         faster = _intact(folder)  # another process may have made it meanwhile
