@@ -184,8 +184,8 @@ def _losses(work: Work) -> Losses:
         loss = _number(result)
         if loss is None:
             kind = type(result).__name__
-            note = f"the step returned a {kind} that is not one number, expected its loss"
-            return Losses(notes={"loss_first": note})
+            reason = f"the step returned a {kind} that is not one number, expected its loss"
+            return Losses(notes={"loss_first": reason})
         if not math.isfinite(loss):
             note = {"loss_last": f"{loss} at step {i + 1}"}
             first = losses[0] if losses else None

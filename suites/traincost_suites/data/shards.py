@@ -79,7 +79,7 @@ def prepare(name: str, make: Callable[[], Iterable[bytes]], cache: Path | None =
         scratch = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=cache))
     except OSError as e:
         raise DataUnavailableError(
-            f"{cache}: {e.strerror}; expected a folder to keep prepared data in: set TRAINCOST_CACHE"
+            f"{cache}: {e.strerror}; expected a folder for prepared data: set TRAINCOST_CACHE"
         ) from e
     try:
         written = _write(scratch / name, name, make())
@@ -133,7 +133,7 @@ def _intact(folder: Path) -> Shards | None:
             if path.stat().st_size != shard.n_bytes or _sha256(path) != shard.sha256:
                 return None
         return Shards(folder, manifest["name"], manifest["sha256"], shards)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None  # no folder, or a manifest that is not ours: made anew
 
 
