@@ -231,4 +231,4 @@ def test_the_uninstalled_checkout_measures_with_the_few_packages_that_a_gpu_box_
     assert done.returncode == 0, done.stdout + done.stderr
     assert "machine/dispatch" in done.stdout
     (file,) = (tmp_path / "results").glob("*.csv")
-    assert "ok" in {r.status for r in read_records(file)}
+    assert any(r.time_median_s for r in read_records(file)), "measured, however busy the machine"
