@@ -19,7 +19,7 @@ SHORT_CASES = """
     for name, p in profile.PROFILES.items():
         profile.PROFILES[name] = replace(p, timed_s=0.02, warmup_s=0.02)
     from traincost.instruments import clock
-    clock.UNSTABLE_REL = clock.DRIFT_REL = float("inf")
+    clock.UNSTABLE_REL = clock.DRIFT_REL = clock.WAITED_REL = float("inf")
 """
 """A conftest that makes cases short, and stable however busy the machine is.
 

@@ -157,6 +157,11 @@ def test_a_wide_spread_and_a_drift_are_called_unstable_and_quiet_rounds_are_not(
     )
 
 
+def test_a_few_rounds_are_unstable_however_alike_they_are() -> None:
+    assert "only 2 rounds" in str(clocks.instability([1.0, 1.0]))
+    assert clocks.instability([1.0] * clocks.FEW_ROUNDS) is None
+
+
 def test_a_short_step_is_repeated_until_a_round_lasts_a_millisecond() -> None:
     assert clocks.iterations_for(50e-6) == 20
     assert clocks.iterations_for(2.0) == 1

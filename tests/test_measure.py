@@ -123,7 +123,8 @@ def test_a_loss_that_is_no_number_is_diverged_with_the_step_it_came_at(bad: floa
     def step() -> float:
         return next(losses) if log.lines[-1] == "[loss" or started_loss(log) else 1.0
 
-    measured = measure(Work(step, samples=1, phase="step"), bench_on(CpuDevice(), log))
+    work = Work(step, samples=1, phase="step", model=torch.nn.Identity())
+    measured = measure(work, bench_on(CpuDevice(), log))
     status, _ = status_of(measured)
     assert status is Status.DIVERGED
     assert measured.losses.diverged_at == 3
@@ -193,3 +194,45 @@ def test_launches_are_counted_on_cuda_and_left_empty_on_a_cpu(on_cuda: OnCuda) -
     assert measured.launches == 0  # the fake launches nothing, and it was asked
     log = Log()
     assert measure(training(log), bench_on(CpuDevice(), log)).launches is None
+
+
+@pytest.mark.parametrize("missing", ["model", "optimizer"])
+def test_losses_of_a_training_that_cannot_be_put_back_are_left_out(missing: str) -> None:
+    log = Log()
+    work = training(log)
+    work = replace(work, optimizer=None, model=None if missing == "model" else work.model)
+    losses = measure(work, bench_on(CpuDevice(), log)).losses
+    assert losses.loss_first is None
+    assert losses.loss_last is None
+    assert missing in losses.notes["loss_first"]
+
+
+def test_a_model_that_the_step_leaves_alone_needs_no_optimizer() -> None:
+    log = Log()
+    model = torch.nn.Linear(2, 2)
+    work = Work(lambda: model(torch.ones(2)).sum().detach(), 1, "forward", model=model)
+    assert measure(work, bench_on(CpuDevice(), log)).losses.loss_first is not None
+
+
+def test_a_set_up_runs_before_the_steps_of_every_pass() -> None:
+    log = Log()
+    ready: list[bool] = []
+    work = training(log)
+
+    def step() -> object:
+        ready.pop()  # fails where nothing was set up
+        return work.step()
+
+    measure(replace(work, step=step, setup=lambda: ready.append(True)), bench_on(CpuDevice(), log))
+    assert "energy]" in log.lines
+
+
+def test_rounds_whose_threads_waited_for_a_cpu_are_unstable_however_alike_they_are() -> None:
+    log = Log()
+    measured = measure(training(log), bench_on(CpuDevice(), log))
+    timing = replace(measured.timing, rounds_s=(1.0,) * 40, waited_share=0.9)
+    status, notes = status_of(replace(measured, timing=timing))
+    assert status is Status.UNSTABLE
+    assert "waited for a CPU 90% of the time" in notes["time_median_s"]
+    calm = replace(timing, waited_share=0.1)
+    assert status_of(replace(measured, timing=calm))[0] is Status.OK

@@ -63,6 +63,9 @@ FATES = """
     def test_bad_metric(train_cost):
         train_cost(**work(), metrics={"mfu": 0.5})
 
+    def test_says_too_much(train_cost):
+        raise ValueError("x" * 200_000)
+
     def test_last(train_cost):
         train_cost(**work())
 """
@@ -86,6 +89,7 @@ def test_every_case_leaves_a_row_with_its_status_and_the_suite_goes_on(tmp_path:
         "fates/set_up_fails": "error",
         "fates/bad_samples": "error",
         "fates/bad_metric": "error",
+        "fates/says_too_much": "error",
         "fates/last": "ok",
     }
     notes = {r.case_id: r.notes or "" for r in outcome.records}
@@ -99,7 +103,7 @@ def test_every_case_leaves_a_row_with_its_status_and_the_suite_goes_on(tmp_path:
     twice = next(r for r in outcome.records if r.case_id == "fates/twice")
     assert twice.time_median_s is not None, "the numbers of the first call are kept"
     assert outcome.code == 1  # errors and wrong answers fail the session; oom and diverged do not
-    assert "7 failed, 7 passed, 1 skipped" in outcome.output
+    assert "8 failed, 7 passed, 1 skipped" in outcome.output
 
 
 def test_a_case_is_named_by_suite_test_and_the_axes_that_differ(tmp_path: Path) -> None:

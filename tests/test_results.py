@@ -92,6 +92,20 @@ def test_a_file_holds_one_row_a_case_and_a_later_one_replaces_it(tmp_path: Path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv"]
 
 
+def test_a_folder_that_vanishes_midway_is_made_again_with_all_rows(tmp_path: Path) -> None:
+    file = ResultFile(tmp_path / "results" / "a.csv")
+    file.put(ROW)
+    file.path.unlink()
+    file.path.parent.rmdir()
+    file.put(replace(ROW, case_id="batch/other"))
+    assert len(read_records(file.path)) == 2
+
+
+def test_a_very_long_cell_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(to_csv([replace(ROW, host="x" * 200_000)]))
+    assert len(read_records(tmp_path / "a.csv")[0].host or "") == 200_000
+
+
 def test_rounds_of_several_cases_are_one_gzip_file(tmp_path: Path) -> None:
     file = ResultFile(tmp_path / "a.csv")
     file.put_rounds("batch/a", [0.5, 0.25])

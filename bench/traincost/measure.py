@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from traincost.data.profile import Profile
 from traincost.data.record import Status
 from traincost.instruments import clock as clocks
+from traincost.instruments import contention
 from traincost.instruments.arithmetic import Arithmetic, count
 from traincost.instruments.clock import Clock, Step
 from traincost.instruments.energy import Energy, EnergySource
@@ -36,6 +37,7 @@ from traincost.snapshot import Snapshot, take_snapshot
 if TYPE_CHECKING:
     import torch
 
+WITH_SET_UP = "a window of steps would hold their set-ups too"
 LOSS_STEPS: Mapping[str, int] = {"step": 8, "epoch": 2}  # by phase; other phases do not learn
 
 
@@ -83,6 +85,7 @@ class Timing:
     rounds_s: tuple[float, ...]
     iterations: int
     steady: bool
+    waited_share: float | None = None  # of the rounds' wall time, that threads waited for a CPU
 
 
 @dataclass(frozen=True)
@@ -114,32 +117,44 @@ def measure(work: Work, bench: Bench) -> Measured:
     timing = _timing(work, bench, start)
     with bench.passing("arithmetic"):
         _settle(work, bench, start)
+        _set_up(work)
         arithmetic = count(work.step, phase=work.phase, forward=work.forward, model=work.model)
         launches = None
         if bench.device.kind != "cpu":
+            _set_up(work)
             launches = count_launches(work.step, bench.device.synchronize)
     with bench.passing("memory"):
         start.restore()
-        memory = measure_memory(work.step, bench.device, work.model, work.optimizer)
+        memory = measure_memory(
+            work.step, bench.device, work.model, work.optimizer, setup=lambda: _set_up(work)
+        )
     with bench.passing("loss"):
         start.restore()
-        losses = _losses(work)
+        losses = _restored_only(_losses(work), work, start)
     with bench.passing("energy"):
         step_s = sorted(timing.rounds_s)[len(timing.rounds_s) // 2]
-        energy = bench.energy.window(work.step, step_s, bench.profile)
+        if work.setup is None:
+            energy = bench.energy.window(work.step, step_s, bench.profile)
+        else:
+            energy = Energy(notes=dict.fromkeys(("gpu_energy_j", "cpu_energy_j"), WITH_SET_UP))
     return Measured(timing, arithmetic, launches, memory, losses, energy)
 
 
 def run_once(work: Work, bench: Bench) -> None:
     """The step once, untimed: when timing is off (xdist, `--benchmark-disable`)."""
-    bench.benchmark.pedantic(work.step, setup=work.setup)
+    bench.benchmark.pedantic(work.step, setup=lambda: _set_up(work))
+
+
+def _set_up(work: Work) -> None:
+    """What comes before a step; its result is dropped (pytest-benchmark would take arguments)."""
+    if work.setup is not None:
+        work.setup()
 
 
 def _settle(work: Work, bench: Bench, start: Snapshot) -> None:
     """Back to the start and one step on, so that gradients and optimizer state exist."""
     start.restore()
-    if work.setup is not None:
-        work.setup()
+    _set_up(work)
     work.step()
     bench.device.synchronize()
 
@@ -147,6 +162,7 @@ def _settle(work: Work, bench: Bench, start: Snapshot) -> None:
 def _timing(work: Work, bench: Bench, start: Snapshot) -> Timing:
     clock = bench.clock
     with bench.passing("first step"):
+        _set_up(work)
         bench.device.synchronize()
         begun_s = time.perf_counter()
         work.step()
@@ -160,16 +176,20 @@ def _timing(work: Work, bench: Bench, start: Snapshot) -> Timing:
         clock.short_steps = bench.device.kind != "cpu" and warm.typical_s < clocks.SHORT_STEP_S
         _settle(work, bench, start)
     with bench.passing("timed rounds"):
+        begun_s, waited_s = time.perf_counter(), contention.waited_s()
         rounds_s = timed_rounds(work, bench, iterations)
-    return Timing(first_step_s, rounds_s, iterations, warm.steady)
+        wall_s = time.perf_counter() - begun_s
+        share = contention.waited_share(waited_s, contention.waited_s(), wall_s)
+    return Timing(first_step_s, rounds_s, iterations, warm.steady, share)
 
 
 def timed_rounds(work: Work, bench: Bench, iterations: int) -> tuple[float, ...]:
     """Seconds per step of each round, until the median is known or the budget ends."""
     stop = clocks.Stop(lambda: bench.benchmark.stats.stats.data, bench.profile)
+    setup = None if work.setup is None else lambda: _set_up(work)
     with suppress(clocks.RoundsDone):
         bench.benchmark.pedantic(
-            work.step, setup=work.setup, teardown=stop, rounds=2**31, iterations=iterations
+            work.step, setup=setup, teardown=stop, rounds=2**31, iterations=iterations
         )
     return tuple(bench.benchmark.stats.stats.data)
 
@@ -178,6 +198,7 @@ def _losses(work: Work) -> Losses:
     steps = LOSS_STEPS.get(work.phase, 1)
     losses: list[float] = []
     for i in range(steps):
+        _set_up(work)
         result = work.step()
         if result is None:
             return Losses(notes={"loss_first": "the step returns no loss"})
@@ -194,6 +215,23 @@ def _losses(work: Work) -> Losses:
     return Losses(losses[0], losses[-1], steps)
 
 
+def _restored_only(losses: Losses, work: Work, start: Snapshot) -> Losses:
+    """Losses only of a training that was put back to its start before them.
+
+    Otherwise they are those of some later step, and of which depends on how fast the machine is.
+    """
+    if losses.loss_first is None:
+        return losses
+    if work.model is None:
+        missing = "no model was given"
+    elif work.optimizer is None and start.has_moved():
+        missing = "the step trains and no optimizer was given"
+    else:
+        return losses
+    notes = {**losses.notes, "loss_first": f"{missing}, so that the start could not be restored"}
+    return Losses(None, None, None, losses.diverged_at, notes)
+
+
 def _number(result: Any) -> float | None:
     """A loss as a float, if it is one number; waits for the device."""
     if hasattr(result, "numel"):
@@ -204,7 +242,7 @@ def _number(result: Any) -> float | None:
 def status_of(measured: Measured) -> tuple[Status, dict[str, str]]:
     """The status of a case that ran to its end, and why."""
     notes: dict[str, str] = {}
-    reason = clocks.instability(measured.timing.rounds_s)
+    reason = clocks.instability(measured.timing.rounds_s, measured.timing.waited_share)
     warm = None if measured.timing.steady else "the warm-up ended with its budget, not steady"
     if reasons := [r for r in (reason, warm) if r]:
         notes["time_median_s"] = ", ".join(reasons)

@@ -38,6 +38,13 @@ class Snapshot:
             self.optimizer.load_state_dict(copy.deepcopy(self.optimizer_state))
         torch.manual_seed(SEED)
 
+    def has_moved(self) -> bool:
+        """Whether a parameter is no longer what it was."""
+        if self.model is None:
+            return False
+        now = list(self.model.parameters())
+        return any(not _to_host(t).equal(s) for t, s in zip(now, self.tensors, strict=False))
+
 
 def take_snapshot(
     model: torch.nn.Module | None, optimizer: torch.optim.Optimizer | None

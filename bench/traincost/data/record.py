@@ -17,6 +17,7 @@ from typing import get_args, get_type_hints
 SCHEMA = 1
 AXIS_PREFIX = "axis_"
 METRIC_PREFIX = "metric_"
+LONGEST_REASON = 500
 
 
 class Status(StrEnum):
@@ -173,5 +174,10 @@ def notes_text(notes: Mapping[str, str]) -> str | None:
     """The `notes` cell: "column: reason; column: reason", on one line."""
     if not notes:
         return None
-    clean = {k: " ".join(v.split()).replace(";", ",") for k, v in notes.items()}
+    clean = {k: _cut(" ".join(v.split()).replace(";", ",")) for k, v in notes.items()}
     return "; ".join(f"{column}: {reason}" for column, reason in clean.items())
+
+
+def _cut(reason: str) -> str:
+    """A reason is a sentence, not a dump."""
+    return reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 1] + "…"

@@ -68,6 +68,7 @@ class ResultFile:
 def _replace(path: Path, content: bytes) -> None:
     """Write beside `path`, flush to the disk, rename over it; nothing is left of a failure."""
     temporary = path.with_name(f".{path.name}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)  # it may have vanished: all rows are at hand
     try:
         with temporary.open("wb") as f:
             f.write(content)
@@ -118,6 +119,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as e:
         raise BadInputError(f"{path}: {e}; expected a readable UTF-8 CSV") from e
+    csv.field_size_limit(2**31 - 1)  # ours are short, but nobody's long cell hides the other rows
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(reader, [])

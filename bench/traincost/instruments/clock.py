@@ -28,6 +28,8 @@ MIN_ROUNDS = 20
 PRECISION_REL = 0.01  # stop when the 95% half-width of the median is below this
 UNSTABLE_REL = 0.05  # above this at the end of the budget, the number is not to be leaned on
 DRIFT_REL = 0.10  # medians of the first and the second half this far apart: the same
+WAITED_REL = 0.25  # threads that waited for a CPU this share of the time: the same
+FEW_ROUNDS = 5  # fewer say nothing of their spread
 SHORT_STEP_S = 1e-3  # on CUDA, steps below this are timed by device events behind an L2 flush
 MIN_BLOCK_S = 1e-3  # on a CPU, steps are repeated within a round until it lasts this long
 STEADY_REL = 0.03  # medians of two neighbouring windows this close: warmed up
@@ -216,8 +218,12 @@ def _quantile(ordered: Sequence[float], q: float) -> float:
     return ordered[below] + (position - below) * (ordered[above] - ordered[below])
 
 
-def instability(times_s: Sequence[float]) -> str | None:
+def instability(times_s: Sequence[float], waited_share: float | None = None) -> str | None:
     """Why these rounds are not to be leaned on; None if they are."""
+    if waited_share is not None and waited_share > WAITED_REL:
+        return f"threads waited for a CPU {waited_share:.0%} of the time: another process has it"
+    if len(times_s) < FEW_ROUNDS:
+        return f"only {len(times_s)} rounds in the budget"
     width = half_width_rel(times_s)
     if width > UNSTABLE_REL:
         return f"95% half-width {width:.1%} after {len(times_s)} rounds"

@@ -41,9 +41,11 @@ def measure_memory(
     model: torch.nn.Module | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     proc_self: Path = PROC_SELF,
+    setup: Callable[[], None] = lambda: None,
 ) -> Memory:
     """A step for the host's peak, then one for the device's, on a CPU with another before it."""
     notes: dict[str, str] = {}
+    setup()
     reset = _reset_host_peak(proc_self)
     step()
     device.synchronize()
@@ -54,7 +56,9 @@ def measure_memory(
         live = _live_bytes(model, optimizer)
         if live is None:
             notes["live_before_bytes"] = "neither model nor optimizer was given"
-        return Memory(live, _cpu_step_peak_bytes(step), None, host_peak_bytes, notes)
+        return Memory(live, _cpu_step_peak_bytes(step, setup), None, host_peak_bytes, notes)
+    setup()
+    device.synchronize()
     device.release()
     device.reset_peaks()
     before = device.allocated_bytes() or 0
@@ -64,7 +68,7 @@ def measure_memory(
     return Memory(before, peak, device.peak_reserved_bytes(), host_peak_bytes, notes)
 
 
-def _cpu_step_peak_bytes(step: Callable[[], object]) -> int:
+def _cpu_step_peak_bytes(step: Callable[[], object], setup: Callable[[], None]) -> int:
     """Peak of the running sum of the allocation records of the second of two profiled steps.
 
     Both are in one profile: the profiler knows the size of a block that is freed only if it saw it
@@ -73,7 +77,9 @@ def _cpu_step_peak_bytes(step: Callable[[], object]) -> int:
     from torch.profiler import ProfilerActivity, profile, record_function
 
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        setup()
         step()
+        setup()
         with record_function(_MEASURED):
             step()
     events: Any = profiler.profiler.kineto_results.events()  # pyright: ignore[reportOptionalMemberAccess]
