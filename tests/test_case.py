@@ -4,7 +4,8 @@ import functools
 
 import pytest
 
-from traincost.data.case import axis_text, case_from_test, step_definition, workload_hash
+from traincost.data.case import axis_text, case_from_test, workload_hash
+from traincost.data.step import captured_shapes, step_definition
 
 
 def test_a_case_is_named_by_suite_test_and_sorted_axes_and_never_by_a_path() -> None:
@@ -82,3 +83,37 @@ def test_the_workload_changes_with_each_of_its_parts() -> None:
     assert workload_hash("a", "b") != workload_hash("a", "c")
     assert workload_hash("a", "b") == workload_hash("a", "b")
     assert len(workload_hash("a")) == 12
+
+
+@pytest.mark.parametrize("dtype", ["torch.bfloat16", "bfloat16", "bf16"])
+def test_a_dtype_has_one_name(dtype: str) -> None:
+    assert case_from_test("test_a", "test_b", {"dtype": dtype}).columns()["dtype"] == "bf16"
+
+
+def test_which_one_of_several_devices_is_no_axis() -> None:
+    case = case_from_test("test_a", "test_b", {"device": "cuda:1"})
+    assert case.case_id == "a/b[device=cuda]"
+
+
+def test_a_docstring_is_no_part_of_a_step() -> None:
+    with_text = definition_of('def step():\n    """Why."""\n    return 1\n')
+    assert with_text == definition_of("def step():\n    return 1\n")
+
+
+class Sized:
+    """What a tensor shows of itself."""
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+        self.dtype = "f"
+
+
+def test_the_shapes_of_what_a_step_holds_are_seen_in_closures_and_partials() -> None:
+    x, y = Sized(2, 3), Sized(4)
+
+    def inner() -> object:
+        return x
+
+    assert captured_shapes(lambda: inner()) == ["(2, 3) f"]
+    assert captured_shapes(functools.partial(print, (x, y))) == ["(2, 3) f", "(4,) f"]
+    assert captured_shapes(len) == []

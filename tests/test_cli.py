@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from project import environment
 
 import traincost
 from traincost.cli import VERBS, main
@@ -171,3 +172,15 @@ def test_a_table_of_long_cells_folds_to_its_width() -> None:
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_no_rows_are_still_a_table_in_every_format(fmt: Format) -> None:
     assert render("t", ["a"], [], fmt).endswith("\n")
+
+
+@pytest.mark.parametrize(
+    "env", [{}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}]
+)
+def test_a_reader_that_stops_and_a_plain_terminal_are_no_errors(env: dict[str, str]) -> None:
+    line = f"{sys.executable} -m traincost machine | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", line], env=environment(**env), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from traincost.data.case import Case, step_definition, workload_hash
+from traincost.data.case import Case, workload_hash
 from traincost.data.record import COLUMNS, METRIC_PREFIX, Record, Status, notes_text
+from traincost.data.step import captured_shapes, step_definition
 from traincost.instruments.clock import MIN_ROUNDS, summarise
 from traincost.machine.peaks import Peak
 from traincost.measure import Measured, Work, status_of
@@ -120,15 +121,16 @@ def workload_of(case: Case, work: Work) -> str:
     between versions of Python; it is a column of its own, for whoever compares losses.
     """
     not_work = ("device", "impl", "matmul_precision", "data_sha256")
-    model, optimizer = work.model, work.optimizer
+    model, optimizer = getattr(work.model, "_orig_mod", work.model), work.optimizer
     named = [] if model is None else model.named_parameters()
     defaults = {} if optimizer is None else optimizer.defaults
     return workload_hash(
         sorted((k, v) for k, v in case.axes.items() if k not in not_work),
         model,
-        [(name, tuple(p.shape)) for name, p in named],
+        [(name, tuple(p.shape), p.dtype) for name, p in named],
         type(optimizer).__qualname__,
         sorted((k, str(v)) for k, v in defaults.items()),
         (work.samples, work.tokens, work.phase),
         step_definition(work.step),
+        captured_shapes(work.step),
     )

@@ -49,8 +49,9 @@ def agreements(
     """Time a step of about each length both ways, pinned as a case is."""
     import torch
 
+    cpus = measuring_cpus(threads)
     torch.set_num_threads(threads)
-    with pinned(measuring_cpus(threads)):
+    with pinned(cpus):
         for number, aim_s in enumerate(steps_s):
             watch(number, len(steps_s))
             yield _agreement(aim_s, trials)

@@ -9,6 +9,8 @@ inconclusive.
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,13 +44,20 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without µ is still a terminal
     options = _parser().parse_args(arguments)
     verb: Verb = options.verb
     try:
-        return verb.run(options)
+        code = verb.run(options)
+        sys.stdout.flush()
     except BadInputError as e:
         print(f"traincost {verb.name}: {e}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `| head`: whoever read has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,6 +14,7 @@ from traincost.session import Devices
 
 CASE = pytest.StashKey[Case]()
 UNAVAILABLE = pytest.StashKey[str]()
+KINDS = ("cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,26 @@ def _case_of(item: Any) -> Case:
     name = item.originalname or item.name
     if item.cls is not None:
         name = f"{item.cls.__name__}.{name}"
+    params = {} if callspec is None else _named(callspec)
     try:
-        return case_from_test(item.path.stem, name, {} if callspec is None else callspec.params)
+        return case_from_test(item.path.stem, name, params)
     except ValueError as e:
         raise BadInputError(str(e)) from e
+
+
+def _named(callspec: Any) -> dict[str, Any]:
+    """Parameters, an object without a name of its own by its type and place: `Config1`."""
+    return {
+        name: value if _has_name(value) else f"{type(value).__name__}{callspec.indices[name]}"
+        for name, value in callspec.params.items()
+    }
+
+
+def _has_name(value: Any) -> bool:
+    if value is None or isinstance(value, str | int | float):
+        return True
+    name = getattr(value, "__name__", str(value))
+    return name.replace("_", "").replace(".", "").isalnum()  # no <lambda>, no <object at ...>
 
 
 def plan(
@@ -71,6 +88,8 @@ def plan(
         kind = case.axes.get("device")
         if kind is None or kind in devices:
             continue
+        if kind not in KINDS:
+            raise BadInputError(f"{item.nodeid}: device={kind!r}: expected cpu or cuda")
         if kind == "cuda" and devices.cuda_missing:
             stands_for[case.suite] = stands_for.get(case.suite, 0) + 1
             if case.suite not in represented:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, SupportsIndex
 
 from traincost.assemble import METRIC_COLUMNS, record_of
-from traincost.data.case import Case
+from traincost.data.case import DTYPES, Case, dtype_name
 from traincost.data.profile import current_profile
 from traincost.data.record import COLUMNS, Record
 from traincost.data.results import to_row
@@ -80,7 +81,13 @@ class TrainCost:
             )
         self.called = True
         given = {"phase": phase, "impl": impl, **(axes or {})}
+        for name in ("device", "dtype", "matmul_precision"):
+            if name in given:
+                raise TrainCostUsageError(
+                    f"{self.case.case_id}: axis {name!r} in the call; expected it as a parameter"
+                )
         case = self.case.with_axes({k: v for k, v in given.items() if v is not None})
+        case = self._of_models_dtype(case, model)
         work = Work(
             step=step,
             samples=_positive("samples", samples),
@@ -126,7 +133,30 @@ class TrainCost:
                     f"expected a name of the suite's own, or one of {', '.join(METRIC_COLUMNS)}"
                 )
 
+    def _of_models_dtype(self, case: Case, model: torch.nn.Module | None) -> Case:
+        """The dtype axis must be the model's: it chooses the peak that a row is divided by."""
+        if model is None or not hasattr(model, "parameters"):
+            return case
+        floats = (p for p in model.parameters() if p.is_floating_point())
+        found = {dtype_name(str(p.dtype)) for p in floats}
+        if len(found) != 1:
+            return case  # no parameters, or mixed on purpose
+        (dtype,) = found
+        if "dtype" not in case.axes:
+            return replace(case, axes={**case.axes, "dtype": dtype})
+        if case.axes["dtype"] in DTYPES - {dtype}:
+            raise TrainCostUsageError(
+                f"{case.case_id}: the model is {dtype}, the case is of {case.axes['dtype']}; "
+                "expected the test to build the model in its `dtype`"
+            )
+        return case
+
     def _check_device(self, work: Work, device: str) -> None:
+        if work.optimizer is not None and not hasattr(work.optimizer, "state_dict"):
+            raise TrainCostUsageError(
+                f"{self.case.case_id}: optimizer is a {type(work.optimizer).__name__}; expected "
+                "one torch.optim.Optimizer"
+            )
         if work.model is None:
             return
         if not hasattr(work.model, "parameters"):
@@ -143,6 +173,7 @@ class TrainCost:
 
 
 def _positive(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    whole = operator.index(value) if isinstance(value, SupportsIndex) else 0
+    if isinstance(value, bool) or whole < 1:
         raise TrainCostUsageError(f"train_cost {name}={value!r}: expected a whole number above 0")
-    return value
+    return whole

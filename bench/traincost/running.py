@@ -23,7 +23,8 @@ from traincost.machine.processor import measuring_cpus, pinned
 from traincost.passes import Passes, wall_time
 from traincost.session import ResultsNotSavedError, Run, choose_devices, finished_cases
 from traincost.show.progress import CaseProgress
-from traincost.show.summary import WIDTH, cost_table, status_line, wall_time_line
+from traincost.show.summary import WIDTH, cost_table, reason_lines, status_line, wall_time_line
+from traincost.snapshot import seed_all
 
 BAD_INPUT = 2
 FIXTURE = pytest.StashKey[TrainCost]()
@@ -54,7 +55,7 @@ class CostSession:
             finished = finished_cases(resumed, run)
             planned = plan(items, cases, devices, finished.keys())
             session = cls(run, planned, finished, _timing_off(config), _now_s())
-            if session.timing_off is None:
+            if session.timing_off is None and not config.getoption("collectonly"):
                 run.check_writable()
         except BadInputError as e:
             pytest.exit(str(e), returncode=BAD_INPUT)
@@ -140,9 +141,14 @@ class CostSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """A case that this machine cannot run is skipped; its row is written with the report."""
+        """A case that this machine cannot run is skipped; any other starts from one seed.
+
+        A model built unseeded would else depend on the cases before it.
+        """
         if UNAVAILABLE in item.stash:
             pytest.skip(item.stash[UNAVAILABLE])
+        if CASE in item.stash:
+            seed_all()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
@@ -169,7 +175,7 @@ class CostSession:
         finally:
             self.in_tests_s += _now_s() - begun_s
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # after xfail has had its say
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -180,7 +186,10 @@ class CostSession:
         if call.excinfo.errisinstance((KeyboardInterrupt, pytest.exit.Exception)):
             return report
         reason = call.excinfo.exconly()
-        if report.skipped:
+        if is_out_of_memory(call.excinfo.value):  # while a fixture was made: a finding as well
+            self._put_bare(item, Status.OOM, reason)
+            report.outcome, report.longrepr = "skipped", (str(item.path), 0, reason)
+        elif report.skipped and not hasattr(report, "wasxfail"):
             self._put_bare(item, Status.UNAVAILABLE, reason.partition(": ")[2] or reason)
         elif call.excinfo.errisinstance(AssertionError):
             self._put_bare(item, Status.INVALID, reason)
@@ -228,6 +237,8 @@ class CostSession:
             return
         terminalreporter.section("training cost")
         _write(terminalreporter, cost_table(records))
+        for line in reason_lines(records):
+            terminalreporter.write_line(line)
         wall = wall_time(self.passes, _now_s() - self.started_s, self.in_tests_s)
         terminalreporter.write_line(wall_time_line(wall))
         terminalreporter.write_line(

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 SEED = 0  # of the random numbers (dropout) of each pass
 
 
+def seed_all() -> None:
+    """Start torch's random numbers, of every device, from the seed of a pass."""
+    import torch
+
+    torch.manual_seed(SEED)
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Parameters, buffers and optimizer state at one moment."""
@@ -36,7 +43,7 @@ class Snapshot:
         if self.optimizer is not None:
             self.optimizer.zero_grad(set_to_none=True)
             self.optimizer.load_state_dict(copy.deepcopy(self.optimizer_state))
-        torch.manual_seed(SEED)
+        seed_all()
 
     def has_moved(self) -> bool:
         """Whether a parameter is no longer what it was."""

@@ -8,13 +8,9 @@ so that a run can be resumed, and a case that never got as far as measuring stil
 
 from __future__ import annotations
 
-import ast
-import functools
 import hashlib
-import inspect
 import re
-import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -32,6 +28,8 @@ AXIS_COLUMNS = (
     "seed",
     "world_size",
 )
+_DTYPE_NAMES = {"float64": "fp64", "float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+DTYPES = frozenset(_DTYPE_NAMES.values())  # that a model's parameters are checked against
 INTEGER_AXES = ("batch_size", "seq_len", "dataset_samples", "seed", "world_size")
 DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
@@ -83,8 +81,12 @@ class Case:
 def case_from_test(file_stem: str, test_name: str, params: Mapping[str, Any]) -> Case:
     """`test_batch.py`, `test_train_step`, its parameters -> `batch/train_step[...]`."""
     axes = {k: axis_text(v) for k, v in params.items()}
+    if "dtype" in axes:
+        axes["dtype"] = dtype_name(axes["dtype"])
     if axes.get("dtype") == "tf32":
         axes |= {"dtype": "fp32", "matmul_precision": "tf32"}
+    if "device" in axes:  # which one of several is no axis: `gpu_uuid` says it
+        axes["device"] = axes["device"].partition(":")[0]
     for name in INTEGER_AXES:
         if name in axes and not re.fullmatch(r"-?\d+", axes[name]):
             raise ValueError(
@@ -94,6 +96,11 @@ def case_from_test(file_stem: str, test_name: str, params: Mapping[str, Any]) ->
     suite = file_stem.removeprefix("test_")
     case_id = f"{suite}/{test_name.removeprefix('test_')}" + (f"[{shown}]" if shown else "")
     return Case(suite, case_id, axes)
+
+
+def dtype_name(text: str) -> str:
+    """`torch.bfloat16`, `bfloat16` or `bf16` -> `bf16`; other names stay."""
+    return _DTYPE_NAMES.get(text.removeprefix("torch."), text)
 
 
 def axis_text(value: object) -> str:
@@ -107,17 +114,3 @@ def axis_text(value: object) -> str:
 def workload_hash(*parts: object) -> str:
     """12 hex digits over everything that makes the work what it is."""
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
-
-
-def step_definition(step: Callable[..., object]) -> str:
-    """The step's source without comments and layout; its qualified name if there is no source."""
-    function = inspect.unwrap(step)
-    while isinstance(function, functools.partial):
-        function = function.func
-    function = getattr(function, "__func__", function)
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    try:
-        source = textwrap.dedent(inspect.getsource(function))
-        return ast.unparse(ast.parse(source))
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return name

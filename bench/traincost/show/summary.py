@@ -11,6 +11,7 @@ from traincost.passes import WallTime
 from traincost.show.units import amount
 
 WIDTH = 100
+REASONS = 8  # lines of reasons at most; all are in the CSV
 _STYLES = {Status.OK: "green", Status.UNSTABLE: "yellow", Status.UNAVAILABLE: "dim"}
 
 
@@ -60,6 +61,26 @@ def _numbers(record: Record, energy: bool) -> list[str]:
 
 def _status(record: Record) -> Text:
     return Text(record.status, style=_STYLES.get(Status(record.status), "red"))
+
+
+def reason_lines(records: Sequence[Record]) -> list[str]:
+    """Each reason of a row that is not ok, once, with how many rows have it."""
+    counted: dict[str, int] = {}
+    for r in records:
+        if r.status != Status.OK and (reason := _reason(r)):
+            line = f"{r.status}: {reason}"
+            counted[line] = counted.get(line, 0) + 1
+    lines = [f"{line} ({n} rows)" if n > 1 else line for line, n in counted.items()]
+    return [line if len(line) <= WIDTH else line[: WIDTH - 1] + "…" for line in lines[:REASONS]]
+
+
+def _reason(record: Record) -> str | None:
+    """The note that the status comes from."""
+    for note in (record.notes or "").split("; "):
+        column, _, reason = note.partition(": ")
+        if column in ("status", "time_median_s", "loss_last"):
+            return reason
+    return None
 
 
 def status_line(records: Sequence[Record]) -> str:
