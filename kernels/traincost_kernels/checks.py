@@ -1,0 +1,75 @@
+"""Checks of arguments, before any launch.
+
+Each error names the op, the argument, its value and what was expected, as in
+"rms_norm: weight has shape (7,), expected (8,), the last dimension of x".
+"""
+
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+
+from traincost_kernels.errors import KernelInputError
+
+FLOATING = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
+
+
+def require_floating(op: str, name: str, value: object) -> None:
+    """`value` is a tensor of one of the dtypes that the kernels are written for."""
+    if not isinstance(value, Tensor):
+        raise KernelInputError(f"{op}: {name} is {type(value).__name__}, expected a tensor")
+    if value.dtype not in FLOATING:
+        expected = ", ".join(str(dtype) for dtype in FLOATING)
+        raise KernelInputError(f"{op}: {name} has dtype {value.dtype}, expected one of {expected}")
+
+
+def require_rank(op: str, name: str, value: Tensor, rank: int, axes: str) -> None:
+    """`value` has `rank` dimensions, named by `axes` as in "(batch, hidden)"."""
+    if value.dim() != rank:
+        raise KernelInputError(
+            f"{op}: {name} has shape {tuple(value.shape)}, expected {rank} dimensions {axes}"
+        )
+
+
+def require_shape(op: str, name: str, value: Tensor, shape: Sequence[int], reason: str) -> None:
+    """`value` has exactly this shape, which `reason` explains."""
+    if tuple(value.shape) != tuple(shape):
+        raise KernelInputError(
+            f"{op}: {name} has shape {tuple(value.shape)}, expected {tuple(shape)}, {reason}"
+        )
+
+
+def require_like(op: str, name: str, value: object, other_name: str, other: Tensor) -> None:
+    """`value` is a tensor of the dtype and on the device of `other`."""
+    require_floating(op, name, value)
+    assert isinstance(value, Tensor)
+    if value.dtype != other.dtype:
+        raise KernelInputError(
+            f"{op}: {name} has dtype {value.dtype}, expected {other.dtype}, that of {other_name}"
+        )
+    if value.device != other.device:
+        raise KernelInputError(
+            f"{op}: {name} is on {value.device}, expected {other.device}, where {other_name} is"
+        )
+
+
+def require_same_shape(op: str, name: str, value: object, other_name: str, other: Tensor) -> None:
+    """`value` is a tensor of the dtype, device and shape of `other`."""
+    require_like(op, name, value, other_name, other)
+    assert isinstance(value, Tensor)
+    require_shape(op, name, value, other.shape, f"the shape of {other_name}")
+
+
+def require_choice(op: str, name: str, value: object, choices: Collection[str]) -> None:
+    """`value` is one of the words in `choices`."""
+    if value not in choices:
+        expected = ", ".join(repr(choice) for choice in choices)
+        raise KernelInputError(f"{op}: {name} is {value!r}, expected one of {expected}")
+
+
+def require_between(op: str, name: str, value: object, low: float, high: float) -> None:
+    """`value` is a number in the closed range from `low` to `high`; NaN is not."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise KernelInputError(f"{op}: {name} is {type(value).__name__}, expected a number")
+    if not low <= value <= high:
+        raise KernelInputError(f"{op}: {name} is {value}, expected from {low} to {high}")

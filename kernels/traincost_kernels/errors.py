@@ -1,0 +1,13 @@
+"""What the kernels refuse, told apart by whose mistake it is."""
+
+
+class KernelInputError(ValueError):
+    """An argument that the op does not take; the message names op, argument, value, expectation."""
+
+
+class NoDeviceError(RuntimeError):
+    """Tensors on a device that Triton cannot compile for, outside Triton's interpreter."""
+
+
+class SecondDerivativeError(RuntimeError):
+    """A derivative of a derivative, which the fused kernels do not have."""
