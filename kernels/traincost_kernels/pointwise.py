@@ -37,25 +37,25 @@ def _tile(
     y_ptr: tl.tensor,
     z_ptr: tl.tensor,
     start: tl.tensor,
-    end: tl.tensor,
+    n_valid: tl.tensor,
     FUNCTION: tl.constexpr,
     BLOCK: tl.constexpr,
     MASKED: tl.constexpr,
 ) -> None:
-    offsets = start + tl.arange(0, BLOCK)
-    a = load_tile(a_ptr, offsets, end, MASKED)
+    offsets = tl.arange(0, BLOCK)
+    a = load_tile(a_ptr + start, offsets, n_valid, MASKED)
     if b_ptr is None:
         outputs = FUNCTION(a)
     elif c_ptr is None:
-        outputs = FUNCTION(a, load_tile(b_ptr, offsets, end, MASKED))
+        outputs = FUNCTION(a, load_tile(b_ptr + start, offsets, n_valid, MASKED))
     else:
-        b = load_tile(b_ptr, offsets, end, MASKED)
-        outputs = FUNCTION(a, b, load_tile(c_ptr, offsets, end, MASKED))
+        b = load_tile(b_ptr + start, offsets, n_valid, MASKED)
+        outputs = FUNCTION(a, b, load_tile(c_ptr + start, offsets, n_valid, MASKED))
     if z_ptr is None:
-        store_tile(y_ptr, offsets, outputs, end, MASKED)
+        store_tile(y_ptr + start, offsets, outputs, n_valid, MASKED)
     else:
-        store_tile(y_ptr, offsets, outputs[0], end, MASKED)
-        store_tile(z_ptr, offsets, outputs[1], end, MASKED)
+        store_tile(y_ptr + start, offsets, outputs[0], n_valid, MASKED)
+        store_tile(z_ptr + start, offsets, outputs[1], n_valid, MASKED)
 
 
 @triton.jit(repr=named_after_function)
@@ -71,10 +71,11 @@ def pointwise_kernel(
 ) -> None:
     """One tile a program; only the last one can be masked."""
     start = tl.program_id(0).to(tl.int64) * BLOCK
-    if start + BLOCK <= n_elements:
-        _tile(a_ptr, b_ptr, c_ptr, y_ptr, z_ptr, start, n_elements, FUNCTION, BLOCK, False)
+    n_valid = tl.minimum(n_elements - start, BLOCK).to(tl.int32)
+    if n_valid == BLOCK:
+        _tile(a_ptr, b_ptr, c_ptr, y_ptr, z_ptr, start, n_valid, FUNCTION, BLOCK, False)
     else:
-        _tile(a_ptr, b_ptr, c_ptr, y_ptr, z_ptr, start, n_elements, FUNCTION, BLOCK, True)
+        _tile(a_ptr, b_ptr, c_ptr, y_ptr, z_ptr, start, n_valid, FUNCTION, BLOCK, True)
 
 
 def pointwise_launch(
@@ -85,7 +86,7 @@ def pointwise_launch(
     y, z, *_ = (*outputs, None)
     assert a is not None
     n_elements = a.numel()
-    block = pointwise_block(a)
+    block = pointwise_block(a, len(inputs))
     return Launch(
         kernel=pointwise_kernel,
         grid=(ceil_divide(n_elements, block),),

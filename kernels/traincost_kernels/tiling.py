@@ -12,10 +12,12 @@ from torch import Tensor
 ACCESS_BYTES = 16  # the widest load and store of a thread
 THREADS_PER_WARP = 32
 
-# Pointwise kernels: two 16-byte accesses a thread and tensor in flight, so that half of an SM's
-# threads already cover the latency of its share of the memory's bandwidth.
+# Pointwise kernels: each thread has at least 32 bytes of loads in flight, two accesses of its only
+# input or one of each of several. Half of an SM's threads then have 32 KiB in flight, and an
+# H100's memory needs 18 KiB an SM (3.35 TB/s over 132 SMs times about 700 ns). More accesses a
+# thread cost registers (GeGLU's backward: 96 with two, which leaves a third of the threads).
 POINTWISE_WARPS = 4
-POINTWISE_ACCESSES = 2
+POINTWISE_BYTES_IN_FLIGHT = 32
 
 
 def ceil_divide(numerator: int, denominator: int) -> int:
@@ -23,30 +25,30 @@ def ceil_divide(numerator: int, denominator: int) -> int:
     return -(-numerator // denominator)
 
 
-def pointwise_block(x: Tensor) -> int:
-    """Elements in a tile of a pointwise kernel: 2,048 of 2 bytes, 1,024 of 4, 512 of 8."""
-    per_access = ACCESS_BYTES // x.element_size()
-    return POINTWISE_WARPS * THREADS_PER_WARP * POINTWISE_ACCESSES * per_access
+def pointwise_block(x: Tensor, n_inputs: int) -> int:
+    """Elements in a tile: 2,048 of 2 bytes with one input, 1,024 with more; 4 bytes: half."""
+    accesses = max(1, POINTWISE_BYTES_IN_FLIGHT // (ACCESS_BYTES * n_inputs))
+    return POINTWISE_WARPS * THREADS_PER_WARP * accesses * (ACCESS_BYTES // x.element_size())
 
 
 @triton.jit
 def load_tile(
-    ptr: tl.tensor, offsets: tl.tensor, end: tl.tensor, MASKED: tl.constexpr
+    ptr: tl.tensor, offsets: tl.tensor, n_valid: tl.tensor, MASKED: tl.constexpr
 ) -> tl.tensor:
-    """Load a tile, widened for computing: 0 at and past `end`."""
+    """Load a tile, widened for computing: 0 from `n_valid` on."""
     if MASKED:
-        return widen(tl.load(ptr + offsets, mask=offsets < end, other=0.0))
+        return widen(tl.load(ptr + offsets, mask=offsets < n_valid, other=0.0))
     else:
         return widen(tl.load(ptr + offsets))
 
 
 @triton.jit
 def store_tile(
-    ptr: tl.tensor, offsets: tl.tensor, x: tl.tensor, end: tl.tensor, MASKED: tl.constexpr
+    ptr: tl.tensor, offsets: tl.tensor, x: tl.tensor, n_valid: tl.tensor, MASKED: tl.constexpr
 ) -> None:
-    """Store a tile, rounded once to the dtype of `ptr`; nothing at and past `end`."""
+    """Store a tile, rounded once to the dtype of `ptr`; nothing from `n_valid` on."""
     if MASKED:
-        tl.store(ptr + offsets, x, mask=offsets < end)
+        tl.store(ptr + offsets, x, mask=offsets < n_valid)
     else:
         tl.store(ptr + offsets, x)
 

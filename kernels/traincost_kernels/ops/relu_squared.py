@@ -19,6 +19,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from traincost_kernels.activations import relu_squared_and_slope
 from traincost_kernels.checks import require_floating
 from traincost_kernels.derivative import refuse_second_derivative
 from traincost_kernels.flops import register_flops
@@ -27,22 +28,15 @@ from traincost_kernels.pointwise import pointwise_launch
 
 
 @triton.jit
-def relu(x: tl.tensor) -> tl.tensor:
-    """max(x, 0), NaN where x is."""
-    return tl.maximum(x, 0.0, propagate_nan=tl.PropagateNan.ALL)
-
-
-@triton.jit
 def relu_squared_forward(x: tl.tensor) -> tl.tensor:
     """The value y."""
-    positive = relu(x)
-    return positive * positive
+    return relu_squared_and_slope(x)[0]
 
 
 @triton.jit
 def relu_squared_backward(x: tl.tensor, dy: tl.tensor) -> tl.tensor:
     """The gradient dx."""
-    return 2.0 * relu(x) * dy
+    return relu_squared_and_slope(x)[1] * dy
 
 
 def forward_launches(x: Tensor, y: Tensor) -> tuple[Launch, ...]:
