@@ -25,9 +25,12 @@ CUBIC = tl.constexpr(0.044715)
 
 
 @triton.jit
-def sigmoid(x: tl.tensor) -> tl.tensor:
-    """1 / (1 + e⁻ˣ)."""
-    return 1.0 / (1.0 + tl.exp(-x))
+def sigmoid_and_rest(x: tl.tensor) -> tuple[tl.tensor, tl.tensor]:
+    """s(x) = 1 / (1 + e⁻ˣ) and 1 - s(x), neither by a difference, which would cancel near 0."""
+    small = tl.exp(-tl.abs(x))
+    large = 1.0 / (1.0 + small)
+    small = small * large
+    return tl.where(x < 0, small, large), tl.where(x < 0, large, small)
 
 
 @triton.jit
@@ -40,8 +43,8 @@ def relu_squared_and_slope(x: tl.tensor) -> tuple[tl.tensor, tl.tensor]:
 @triton.jit
 def silu_and_slope(x: tl.tensor) -> tuple[tl.tensor, tl.tensor]:
     """SiLU, also called swish, and its derivative."""
-    gate = sigmoid(x)
-    return x * gate, gate * (1.0 + x * (1.0 - gate))
+    gate = sigmoid_and_rest(x)
+    return x * gate[0], gate[0] * (1.0 + x * gate[1])
 
 
 @triton.jit
@@ -56,6 +59,6 @@ def gelu_and_slope(x: tl.tensor) -> tuple[tl.tensor, tl.tensor]:
 def gelu_tanh_and_slope(x: tl.tensor) -> tuple[tl.tensor, tl.tensor]:
     """GELU by its tanh approximation, and the derivative of that."""
     square = x * x
-    gate = sigmoid(x * TWO_SQRT_2_OVER_PI * (square * CUBIC + 1.0))
+    gate = sigmoid_and_rest(x * TWO_SQRT_2_OVER_PI * (square * CUBIC + 1.0))
     inner_slope = (square * (3.0 * CUBIC) + 1.0) * TWO_SQRT_2_OVER_PI
-    return x * gate, gate + x * inner_slope * gate * (1.0 - gate)
+    return x * gate[0], gate[0] + x * inner_slope * gate[0] * gate[1]

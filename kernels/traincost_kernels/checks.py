@@ -60,6 +60,15 @@ def require_same_shape(op: str, name: str, value: object, other_name: str, other
     require_shape(op, name, value, other.shape, f"the shape of {other_name}")
 
 
+def require_vector(op: str, name: str, value: object, x: Tensor) -> None:
+    """`value` runs along the last dimension of x, in its dtype and on its device."""
+    require_like(op, name, value, "x", x)
+    assert isinstance(value, Tensor)
+    if x.dim() == 0:
+        raise KernelInputError(f"{op}: x has shape (), expected a last dimension, that of {name}")
+    require_shape(op, name, value, x.shape[-1:], "the last dimension of x")
+
+
 def require_choice(op: str, name: str, value: object, choices: Collection[str]) -> None:
     """`value` is one of the words in `choices`."""
     if value not in choices:

@@ -16,7 +16,9 @@ from torch import Tensor
 
 from traincost_kernels.launch import Kernel, Launch, bytes_of
 from traincost_kernels.tiling import (
+    BY_ELEMENT,
     POINTWISE_WARPS,
+    UNMASKED,
     ceil_divide,
     load_tile,
     pointwise_block,
@@ -40,22 +42,22 @@ def _tile(
     n_valid: tl.tensor,
     FUNCTION: tl.constexpr,
     BLOCK: tl.constexpr,
-    MASKED: tl.constexpr,
+    MASK: tl.constexpr,
 ) -> None:
     offsets = tl.arange(0, BLOCK)
-    a = load_tile(a_ptr + start, offsets, n_valid, MASKED)
+    a = load_tile(a_ptr + start, offsets, n_valid, MASK)
     if b_ptr is None:
         outputs = FUNCTION(a)
     elif c_ptr is None:
-        outputs = FUNCTION(a, load_tile(b_ptr + start, offsets, n_valid, MASKED))
+        outputs = FUNCTION(a, load_tile(b_ptr + start, offsets, n_valid, MASK))
     else:
-        b = load_tile(b_ptr + start, offsets, n_valid, MASKED)
-        outputs = FUNCTION(a, b, load_tile(c_ptr + start, offsets, n_valid, MASKED))
+        b = load_tile(b_ptr + start, offsets, n_valid, MASK)
+        outputs = FUNCTION(a, b, load_tile(c_ptr + start, offsets, n_valid, MASK))
     if z_ptr is None:
-        store_tile(y_ptr + start, offsets, outputs, n_valid, MASKED)
+        store_tile(y_ptr + start, offsets, outputs, n_valid, MASK)
     else:
-        store_tile(y_ptr + start, offsets, outputs[0], n_valid, MASKED)
-        store_tile(z_ptr + start, offsets, outputs[1], n_valid, MASKED)
+        store_tile(y_ptr + start, offsets, outputs[0], n_valid, MASK)
+        store_tile(z_ptr + start, offsets, outputs[1], n_valid, MASK)
 
 
 @triton.jit(repr=named_after_function)
@@ -73,9 +75,9 @@ def pointwise_kernel(
     start = tl.program_id(0).to(tl.int64) * BLOCK
     n_valid = tl.minimum(n_elements - start, BLOCK).to(tl.int32)
     if n_valid == BLOCK:
-        _tile(a_ptr, b_ptr, c_ptr, y_ptr, z_ptr, start, n_valid, FUNCTION, BLOCK, False)
+        _tile(a_ptr, b_ptr, c_ptr, y_ptr, z_ptr, start, n_valid, FUNCTION, BLOCK, UNMASKED)
     else:
-        _tile(a_ptr, b_ptr, c_ptr, y_ptr, z_ptr, start, n_valid, FUNCTION, BLOCK, True)
+        _tile(a_ptr, b_ptr, c_ptr, y_ptr, z_ptr, start, n_valid, FUNCTION, BLOCK, BY_ELEMENT)
 
 
 def pointwise_launch(
