@@ -1,6 +1,6 @@
 """The table of all fused ops."""
 
-from traincost_kernels.entries import bias_gelu, gated, relu_squared
+from traincost_kernels.entries import bias_gelu, gated, layer_norm, relu_squared, rms_norm
 from traincost_kernels.entry import KernelEntry
 
 CATALOG: tuple[KernelEntry, ...] = (
@@ -10,4 +10,7 @@ CATALOG: tuple[KernelEntry, ...] = (
     gated.SWIGLU,
     gated.GEGLU,
     gated.GEGLU_TANH,
+    rms_norm.RMS_NORM,
+    rms_norm.ADD_RMS_NORM,
+    layer_norm.LAYER_NORM,
 )
