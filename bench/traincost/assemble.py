@@ -45,6 +45,18 @@ def bare_record(case: Case, origin: Origin, status: Status, reason: str) -> Reco
     return _record(case, origin, case.columns(), {"status": reason}, status=status)
 
 
+def static_record(
+    case: Case,
+    origin: Origin,
+    columns: Mapping[str, int | float | None],
+    notes: Mapping[str, str],
+    metrics: Mapping[str, float],
+) -> Record:
+    """The row of a case that was compiled and not run."""
+    columns = {**case.columns(), **columns}
+    return _record(case, origin, columns, notes, status=Status.OK, metrics=metrics)
+
+
 def record_of(
     case: Case, work: Work, measured: Measured, origin: Origin, peak: Peak | None, metrics: Metrics
 ) -> Record:

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING, ClassVar, SupportsIndex
 
 from traincost.assemble import METRIC_COLUMNS, record_of
 from traincost.data.case import DTYPES, Case, dtype_name
@@ -39,6 +39,7 @@ class TrainCost:
     passing: Callable[[str], AbstractContextManager[None]]
     timing_off: bool
     called: bool = field(default=False, init=False)
+    name: ClassVar[str] = "train_cost"
 
     def __call__(
         self,

@@ -1,7 +1,7 @@
 """The pytest plugin: options, which cases run, and the fixture. Light until a case is collected.
 
 An unrelated pytest run pays for these few hooks and nothing else: torch, pandas and rich are
-imported when a test that asks for `train_cost` has been collected.
+imported when a test that asks for `train_cost` or `static_cost` has been collected.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from traincost.fixture import TrainCost
     from traincost.instruments.clock import Clock
     from traincost.running import CostSession
+    from traincost.static_cost import StaticCost
 
 SESSION: pytest.StashKey[CostSession] = pytest.StashKey()
 BAD_INPUT = 2
@@ -85,7 +86,8 @@ def _names_of(mark: pytest.Mark) -> list[str]:
 @pytest.hookimpl(trylast=True)  # after -k and -m have had their say
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take up the session's work if there is a cost case among the tests."""
-    if not any("train_cost" in getattr(item, "fixturenames", ()) for item in items):
+    asked = {"train_cost", "static_cost"}
+    if not any(asked.intersection(getattr(item, "fixturenames", ())) for item in items):
         return
     from traincost.running import CostSession
 
@@ -103,6 +105,12 @@ def _cost_clock(request: pytest.FixtureRequest) -> Clock:
 def train_cost(request: pytest.FixtureRequest, _cost_clock: Clock, benchmark: Any) -> TrainCost:
     """Measure one training step and leave its row in the result CSV: `TrainCost.__call__`."""
     return request.config.stash[SESSION].fixture_for(request.node, _cost_clock, benchmark)
+
+
+@pytest.fixture
+def static_cost(request: pytest.FixtureRequest) -> StaticCost:
+    """Leave a row of what a compiler says, nothing being run: `StaticCost.__call__`."""
+    return request.config.stash[SESSION].static_fixture_for(request.node)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -23,11 +23,13 @@ from traincost.machine.processor import measuring_cpus, pinned
 from traincost.passes import Passes, wall_time
 from traincost.session import ResultsNotSavedError, Run, choose_devices, finished_cases
 from traincost.show.progress import CaseProgress
+from traincost.show.static import static_table
 from traincost.show.summary import WIDTH, cost_table, reason_lines, status_line, wall_time_line
 from traincost.snapshot import seed_all
+from traincost.static_cost import StaticCost
 
 BAD_INPUT = 2
-FIXTURE = pytest.StashKey[TrainCost]()
+FIXTURE = pytest.StashKey[TrainCost | StaticCost]()
 
 
 @dataclass(eq=False)  # a plugin is itself, and hashable
@@ -92,6 +94,13 @@ class CostSession:
             clock=clock,
             passing=self.passes.passing,
             timing_off=self.timing_off is not None,
+        )
+        return fixture
+
+    def static_fixture_for(self, item: pytest.Item) -> StaticCost:
+        """The `static_cost` of one case."""
+        item.stash[FIXTURE] = fixture = StaticCost(
+            case=item.stash[CASE], run=self.run, saving=self.timing_off is None
         )
         return fixture
 
@@ -161,7 +170,7 @@ class CostSession:
             result = yield
             if not fixture.called:
                 raise TrainCostUsageError(
-                    "train_cost was asked for and never called; expected one call in the test"
+                    f"{fixture.name} was asked for and never called; expected one call in the test"
                 )
             return result
         except ResultsNotSavedError as e:
@@ -170,7 +179,8 @@ class CostSession:
             if not is_out_of_memory(e):
                 raise
             self._put_bare(pyfuncitem, Status.OOM, f"{type(e).__name__}: {e}")
-            free_memory_of(e, fixture.clock.device)
+            if isinstance(fixture, TrainCost):
+                free_memory_of(e, fixture.clock.device)
             return True
         finally:
             self.in_tests_s += _now_s() - begun_s
@@ -203,7 +213,8 @@ class CostSession:
             return
         case = item.stash[CASE]
         earlier = {r.case_id: r for r in self.run.records}.get(case.case_id)
-        record = bare_record(case, self.run.origin(str(case.columns()["device"])), status, reason)
+        kind = str(case.columns().get("device", "cpu"))
+        record = bare_record(case, self.run.origin(kind), status, reason)
         if earlier is not None:
             notes = "; ".join(filter(None, (record.notes, earlier.notes)))
             record = replace(earlier, status=status, notes=notes)
@@ -235,8 +246,14 @@ class CostSession:
             )
         if not records:
             return
-        terminalreporter.section("training cost")
-        _write(terminalreporter, cost_table(records))
+        measured = [r for r in records if r.arch is None]
+        compiled = [r for r in records if r.arch is not None]
+        if measured:
+            terminalreporter.section("training cost")
+            _write(terminalreporter, cost_table(measured))
+        if compiled:
+            terminalreporter.section("static kernel cost")
+            _write(terminalreporter, static_table(compiled))
         for line in reason_lines(records):
             terminalreporter.write_line(line)
         wall = wall_time(self.passes, _now_s() - self.started_s, self.in_tests_s)

@@ -161,6 +161,28 @@ GRIDS: Mapping[str, tuple[Product, ...]] = MappingProxyType(
     }
 )
 
+STATIC_SHAPES: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = MappingProxyType(
+    {  # (dtype, lengths of a row): 4099 is odd and prime, 131072 in fp32 does not fit an SM
+        "quick": (("bf16", (4096, 4099)), ("fp16", (4096,)), ("fp32", (4096, 131_072))),
+        "standard": (
+            ("bf16", (1, 1000, 1024, 16_384, 16_411, 65_536)),
+            ("fp32", (4099, 16_384, 16_411, 32_768, 65_536)),
+        ),
+        "full": (("fp16", (4099, 16_384, 65_536)), ("fp32", (262_144,))),
+    }
+)
+
+
+def static_shapes(profile: str | None = None) -> list[tuple[str, int]]:
+    """(dtype, length of a row) of the kernels that are compiled, in this run's profile."""
+    rank = PROFILE_ORDER.index(profile or current_profile().name)
+    return [
+        (dtype, n_cols)
+        for name in PROFILE_ORDER[: rank + 1]
+        for dtype, lengths in STATIC_SHAPES[name]
+        for n_cols in lengths
+    ]
+
 
 def products(name: str, profile: str) -> list[Product]:
     """The products of a grid that stand in a profile.

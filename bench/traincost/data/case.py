@@ -22,6 +22,7 @@ AXIS_COLUMNS = (
     "device",
     "dtype",
     "matmul_precision",
+    "arch",
     "batch_size",
     "seq_len",
     "dataset_samples",
@@ -42,6 +43,8 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
         "world_size": "1",
     }
 )
+WITHOUT_RUNNING = MappingProxyType({k: DEFAULTS[k] for k in ("impl", "phase", "dtype")})
+"""The defaults of a case that is compiled and not run: it has no device and no seed."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Case:
     suite: str
     case_id: str
     axes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    defaults: Mapping[str, str] = field(default_factory=lambda: DEFAULTS)
 
     def with_axes(self, more: Mapping[str, object]) -> Case:
         """The same case with axes that the test gave as it ran; they cannot contradict its name."""
@@ -68,7 +72,7 @@ class Case:
 
     def columns(self) -> dict[str, str | int]:
         """The axes that are columns of the schema, typed, defaults filled in."""
-        known = {**DEFAULTS, **self.axes}
+        known = {**self.defaults, **self.axes}
         return {
             k: int(known[k]) if k in INTEGER_AXES else known[k] for k in AXIS_COLUMNS if k in known
         }

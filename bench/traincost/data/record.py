@@ -126,9 +126,12 @@ class Record:
     registers: int | None = None
     spill_bytes: int | None = None
     shared_bytes: int | None = None
+    occupancy: float | None = None  # theoretical
     ptx_instructions: int | None = None
     load_width_bytes: int | None = None
+    store_width_bytes: int | None = None
     bytes_per_element: float | None = None
+    least_bytes_per_element: float | None = None
     # machine
     machine_id: str | None = None
     host: str | None = None
