@@ -10,10 +10,10 @@ data allows, and an odd row length (4099) that keeps 16 has its tail apart
 (`metric_load_full_width_share` is the share of bytes that go 16 bytes at a time). Of a phase with
 several launches, registers and occupancy are those of the kernel that is worst off.
 `bytes_per_element` against `least_bytes_per_element` is the traffic against the floor: the
-launchers' declaration, checked against a count of every unmasked byte in triton's interpreter at 8
-rows; the case is `invalid` where they differ. A row of Liger has what was counted at 8 rows, its
-Triton kernels alone. `metric_requested_bytes_per_element` also counts what one program reads after
-another, which the L2 cache serves.
+launchers' declaration, checked against a count of every unmasked byte in triton's interpreter over
+a few rows; the case is `invalid` where they differ. Liger declares nothing: its rows have the count
+of its Triton kernels, extended to as many rows. `metric_requested_bytes_per_element` also counts
+what one program reads after another, which the L2 cache serves.
 """
 
 from __future__ import annotations

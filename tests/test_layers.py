@@ -12,8 +12,10 @@ LAYERS = (  # each imports from itself and from those before it
     ("instruments", ("instruments",)),
     (
         "measuring",
-        ("assemble", "calibrate", "fixture", "measure", "passes", "rates", "session", "snapshot")
-        + ("static_cost",),
+        (
+            *("assemble", "calibrate", "fixture", "measure", "passes", "rates", "session"),
+            *("snapshot", "static_cost"),
+        ),
     ),
     ("judging", ("judge",)),
     ("showing", ("show", "cli", "__main__", "collecting", "plugin", "running")),

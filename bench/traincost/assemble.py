@@ -53,8 +53,8 @@ def static_record(
     metrics: Mapping[str, float],
 ) -> Record:
     """The row of a case that was compiled and not run."""
-    columns = {**case.columns(), **columns}
-    return _record(case, origin, columns, notes, status=Status.OK, metrics=metrics)
+    both = {**case.columns(), **columns}
+    return _record(case, origin, both, notes, status=Status.OK, metrics=metrics)
 
 
 def record_of(

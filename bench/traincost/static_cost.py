@@ -1,4 +1,4 @@
-"""`static_cost`: the fixture that leaves a row of what a compiler says of a kernel; nothing runs."""
+"""`static_cost`: the fixture that leaves a row of what a compiler says; nothing is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of static kernel costs at the end of a run: one line a kernel, its targets side by side.
+"""The table of static kernel costs at the end of a run: one line a kernel, targets side by side.
 
 Of each number the targets' values are joined where they differ, in the order of the heading.
 """

@@ -60,6 +60,7 @@ def _numbers(record: Record, energy: bool) -> list[str]:
 
 
 def status_text(record: Record) -> Text:
+    """The status, coloured."""
     return Text(record.status, style=_STYLES.get(Status(record.status), "red"))
 
 

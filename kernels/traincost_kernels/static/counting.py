@@ -20,15 +20,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
+import triton.language as tl
 from triton import knobs
 from triton.runtime import interpreter
 
@@ -60,41 +62,62 @@ class InterpreterIsOffError(RuntimeError):
 
 
 @dataclass
+class Tally:
+    """How often each address was requested, by the program that requested it most often."""
+
+    width_bytes: int  # of an element
+    _running: list[Addresses] = field(default_factory=list[Addresses])
+    _ended: list[tuple[Addresses, Counts]] = field(default_factory=list[tuple[Addresses, Counts]])
+
+    def add(self, addresses: Addresses) -> None:
+        """Count one access of the program that is running."""
+        self._running.append(addresses)
+
+    def end_program(self) -> None:
+        """Another program begins, or the launch ends."""
+        if self._running:
+            self._ended.append(np.unique(np.concatenate(self._running), return_counts=True))
+            self._running.clear()
+
+    def totals(self) -> tuple[int, int]:
+        """Bytes moved, and bytes of distinct addresses."""
+        most = _maxima(
+            np.concatenate([addresses for addresses, _ in self._ended]),
+            np.concatenate([counts for _, counts in self._ended]),
+        )
+        return self.width_bytes * int(most.sum()), self.width_bytes * most.size
+
+
+@dataclass
 class Meter:
     """Counts of one direction, over one launch."""
 
     requested_bytes: int = 0
-    requested_at: dict[Site, int] = field(default_factory=dict[Site, int])  # bytes
-    _running: dict[int, list[Addresses]] = field(default_factory=dict[int, list[Addresses]])
-    _ended: dict[int, list[tuple[Addresses, Counts]]] = field(
-        default_factory=dict[int, list[tuple[Addresses, Counts]]]
-    )  # by width of an element; of each program its addresses and how often it requested each
+    _by_width: dict[int, Tally] = field(default_factory=dict[int, Tally])
+    _by_site: dict[tuple[Site, int], Tally] = field(default_factory=dict[tuple[Site, int], Tally])
 
     def add(self, addresses: Addresses, width_bytes: int, site: Site) -> None:
         """Count one access of the program that is running."""
-        n_bytes = addresses.size * width_bytes
-        self.requested_bytes += n_bytes
-        self.requested_at[site] = self.requested_at.get(site, 0) + n_bytes
-        self._running.setdefault(width_bytes, []).append(addresses)
+        self.requested_bytes += addresses.size * width_bytes
+        self._by_width.setdefault(width_bytes, Tally(width_bytes)).add(addresses)
+        self._by_site.setdefault((site, width_bytes), Tally(width_bytes)).add(addresses)
 
     def end_program(self) -> None:
-        """Count how often the program that ran requested each address."""
-        for width, touched in self._running.items():
-            counts = np.unique(np.concatenate(touched), return_counts=True)
-            self._ended.setdefault(width, []).append(counts)
-        self._running.clear()
+        """Another program begins, or the launch ends."""
+        for tally in (*self._by_width.values(), *self._by_site.values()):
+            tally.end_program()
 
     def totals(self) -> Totals:
         """The bytes, once the launch has ended."""
-        moved = distinct = 0
-        for width, programs in self._ended.items():
-            most = _maxima(
-                np.concatenate([addresses for addresses, _ in programs]),
-                np.concatenate([counts for _, counts in programs]),
-            )
-            moved += width * int(most.sum())
-            distinct += width * most.size
-        return Totals(self.requested_bytes, moved, distinct)
+        totals = [tally.totals() for tally in self._by_width.values()]
+        return Totals(self.requested_bytes, sum(m for m, _ in totals), sum(d for _, d in totals))
+
+    def moved_at(self) -> dict[Site, int]:
+        """Bytes moved by each site; an address that two sites request counts at both."""
+        moved: dict[Site, int] = {}
+        for (site, _), tally in self._by_site.items():
+            moved[site] = moved.get(site, 0) + tally.totals()[0]
+        return moved
 
 
 def _maxima(addresses: Addresses, counts: Counts) -> Counts:
@@ -119,7 +142,7 @@ class Traffic:
 
 
 @contextmanager
-def counting() -> Iterator[Traffic]:
+def counting() -> Generator[Traffic]:
     """Count what the one launch inside moves.
 
     Raises:
@@ -159,11 +182,31 @@ def counting() -> Iterator[Traffic]:
     }
     vars(builder).update(replaced)
     try:
-        yield traffic
+        with mock.patch.object(interpreter, "_patch_lang", _patching_once()):
+            yield traffic
     finally:
         for name in replaced:
             delattr(builder, name)
     traffic.end_program()
+
+
+def _patching_once() -> Callable[[Any], Any]:
+    """The interpreter's patching of `triton.language`, at the first call of a launch alone.
+
+    It does so again at each call of a jit function from another, to no effect, and that takes half
+    of the time.
+    """
+    patch = interpreter._patch_lang
+    patched: set[int] = set()
+
+    def patch_once(function: Any) -> Any:
+        modules = {id(m) for m in function.__globals__.values() if m is tl or m is tl.core}
+        if modules <= patched:
+            return None  # the caller of a nested function has no use for it
+        patched.update(modules)
+        return patch(function)
+
+    return patch_once
 
 
 def _pointers_and_mask(method: str, arguments: tuple[Any, ...]) -> tuple[Any, Any]:

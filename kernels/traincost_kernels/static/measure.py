@@ -18,7 +18,7 @@ class Counted:
 
     total: Totals  # loads and stores
     declared_bytes: int | None
-    loaded_at: Mapping[Site, int]  # bytes
+    loaded_at: Mapping[Site, int]  # bytes moved
     stored_at: Mapping[Site, int]
 
 
@@ -70,6 +70,7 @@ def count_subject(subject: Subject) -> Mapping[str, Counts]:
     counted = {phase: _count(calls) for phase, calls in subject.calls(rows, "cpu").items()}
     ours = subject.impl == "triton"
     declared = subject.calls(subject.n_rows, "meta") if ours else {}
+    less = max(1, rows - 2)
     fewer: dict[str, tuple[Counted, ...]] | None = None
     counts: dict[str, Counts] = {}
     for phase, launches in counted.items():
@@ -77,11 +78,9 @@ def count_subject(subject: Subject) -> Mapping[str, Counts]:
             at_size = sum(call.declared_bytes or 0 for call in declared[phase])
         else:
             if fewer is None:
-                less = rows // 2
                 fewer = {p: _count(calls) for p, calls in subject.calls(less, "cpu").items()}
-            at_size = _extended(
-                (rows // 2, _moved(fewer[phase])), (rows, _moved(launches)), subject.n_rows
-            )
+            a, b = (less, _moved(fewer[phase])), (rows, _moved(launches))
+            at_size = _extended(a, b, subject.n_rows)
         counts[phase] = Counts(launches, at_size, subject.least_bytes_per_element(phase))
     return counts
 
@@ -96,8 +95,8 @@ def _count(calls: Iterable[Call]) -> tuple[Counted, ...]:
             Counted(
                 loads.totals() + stores.totals(),
                 call.declared_bytes,
-                loads.requested_at,
-                stores.requested_at,
+                loads.moved_at(),
+                stores.moved_at(),
             )
         )
     return tuple(counted)

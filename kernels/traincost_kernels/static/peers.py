@@ -2,8 +2,8 @@
 
 Forward and backward of its autograd function run one after the other with a stand-in for autograd's
 context. For compilation they run on fake CUDA tensors, with the card of the target: its number of
-SMs and its capability, by which Liger chooses kernels and grids. A question that needs data (is this
-target in range?) is answered 1, or true. For counting they run on small CPU tensors.
+SMs and its capability, by which Liger chooses kernels and grids. A question that needs data (is
+this target in range?) is answered 1, or true. For counting they run on small CPU tensors.
 
 Only Triton kernels are seen. What a peer leaves to torch (sums of partial sums) is not in its row.
 """
@@ -11,7 +11,8 @@ Only Triton kernels are seen. What a peer leaves to torch (sums of partial sums)
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import importlib
+from collections.abc import Callable, Generator, Mapping
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -56,7 +57,7 @@ class Context:
         """Every output gets a gradient here."""
 
 
-class FixedAnswers(TorchDispatchMode):
+class FixedAnswers(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Answers what only data could: a number is 1, a condition holds."""
 
     def __torch_dispatch__(
@@ -113,7 +114,7 @@ def peer_calls(entry: KernelEntry, inputs: Inputs, arch: str | None) -> Phases:
 
 
 @contextlib.contextmanager
-def _refusing(entry: KernelEntry) -> Iterator[None]:
+def _refusing(entry: KernelEntry) -> Generator[None]:
     """What a peer raises is its refusal of these inputs (rows that are too long), not our fault."""
     try:
         yield
@@ -122,7 +123,7 @@ def _refusing(entry: KernelEntry) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def noting() -> Iterator[list[Call]]:
+def noting() -> Generator[list[Call]]:
     """Note the launches of Triton kernels instead of making them."""
     calls: list[Call] = []
 
@@ -137,7 +138,7 @@ def noting() -> Iterator[list[Call]]:
 
 
 @contextlib.contextmanager
-def on_card(architecture: Architecture) -> Iterator[None]:
+def on_card(architecture: Architecture) -> Generator[None]:
     """Let torch say that it is on such a card, and make fake tensors."""
     properties = SimpleNamespace(
         multi_processor_count=architecture.sm_count, name=architecture.card
@@ -154,7 +155,7 @@ def on_card(architecture: Architecture) -> Iterator[None]:
         stack.enter_context(mock.patch.object(torch, "tensor", _scalar))
         _forget_card()
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
-        stack.enter_context(FixedAnswers())
+        stack.enter_context(FixedAnswers())  # type: ignore[no-untyped-call]
         yield
     _forget_card()
 
@@ -191,6 +192,5 @@ def _scalar(value: float, device: Any = None, dtype: torch.dtype | None = None) 
 
 def _forget_card() -> None:
     """Liger remembers the card that it saw first."""
-    from liger_kernel.utils import infer_device_arch
-
-    getattr(infer_device_arch, "cache_clear", lambda: None)()
+    utils: Any = importlib.import_module("liger_kernel.utils")
+    getattr(getattr(utils, "infer_device_arch", None), "cache_clear", lambda: None)()

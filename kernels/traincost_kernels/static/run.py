@@ -9,7 +9,7 @@ from typing import Any, Self
 from traincost_kernels.static.binary import Binary
 from traincost_kernels.static.cost import StaticCost, static_cost
 from traincost_kernels.static.measure import Counts
-from traincost_kernels.static.pool import Pool, WorkerError
+from traincost_kernels.static.pool import Pool, WorkerError, WorkerUnavailableError
 from traincost_kernels.static.subject import Subject
 
 
@@ -40,6 +40,8 @@ class StaticRun:
             WorkerError: A kernel does not compile, or one of ours cannot be counted.
         """
         binaries: Mapping[str, tuple[Binary, ...]] = self._compiled[subject, arch].result()
+        if not binaries[phase]:
+            raise WorkerUnavailableError(f"{subject.impl} launches no Triton kernel in {phase}")
         try:
             counts: Mapping[str, Counts] = self._counted[subject.counted_as].result()
         except WorkerError as e:

@@ -16,7 +16,7 @@ CATALOG = "traincost_kernels.catalog"
 PHASES = ("forward", "backward")
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 N_ROWS = 4096  # of the launches that are compiled: as a training step has; takes no memory
-COUNTED_ROWS = 8  # of the launches that are counted: programs are run one by one
+COUNTED_ROWS = 4  # of the launches that are counted: programs are run one by one
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class Subject:
     @property
     def counted_rows(self) -> int:
         """Rows that are counted, odd where `n_cols` is; fewer of long ones."""
-        rows = COUNTED_ROWS if self.n_cols <= N_ROWS * 2 else 2
-        return rows - self.n_cols % 2
+        if self.n_cols % 2:
+            return COUNTED_ROWS - 1
+        return COUNTED_ROWS if self.n_cols <= 2 * N_ROWS else 2
 
     @property
     def counted_as(self) -> Subject:
