@@ -1,9 +1,18 @@
 """Fused Triton kernels for training: forward and backward."""
 
+from traincost_kernels.ops.bias_dropout_residual import bias_dropout_residual
 from traincost_kernels.ops.bias_gelu import bias_gelu
 from traincost_kernels.ops.gated import geglu, swiglu
 from traincost_kernels.ops.layer_norm import layer_norm
 from traincost_kernels.ops.relu_squared import relu_squared
 from traincost_kernels.ops.rms_norm import rms_norm
 
-__all__ = ["bias_gelu", "geglu", "layer_norm", "relu_squared", "rms_norm", "swiglu"]
+__all__ = [
+    "bias_dropout_residual",
+    "bias_gelu",
+    "geglu",
+    "layer_norm",
+    "relu_squared",
+    "rms_norm",
+    "swiglu",
+]

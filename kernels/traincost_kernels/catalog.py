@@ -1,12 +1,20 @@
 """The table of all fused ops."""
 
-from traincost_kernels.entries import bias_gelu, gated, layer_norm, relu_squared, rms_norm
+from traincost_kernels.entries import (
+    bias_dropout_residual,
+    bias_gelu,
+    gated,
+    layer_norm,
+    relu_squared,
+    rms_norm,
+)
 from traincost_kernels.entry import KernelEntry
 
 CATALOG: tuple[KernelEntry, ...] = (
     relu_squared.ENTRY,
     bias_gelu.ERF,
     bias_gelu.TANH,
+    bias_dropout_residual.ENTRY,
     gated.SWIGLU,
     gated.GEGLU,
     gated.GEGLU_TANH,

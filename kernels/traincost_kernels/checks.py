@@ -76,6 +76,25 @@ def require_choice(op: str, name: str, value: object, choices: Collection[str]) 
         raise KernelInputError(f"{op}: {name} is {value!r}, expected one of {expected}")
 
 
+def require_whole(op: str, name: str, value: object) -> None:
+    """`value` is an integer that fits 64 bits with sign."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise KernelInputError(f"{op}: {name} is {type(value).__name__}, expected an integer")
+    if not -(2**63) <= value < 2**63:
+        raise KernelInputError(f"{op}: {name} is {value}, expected from -2**63 to 2**63 - 1")
+
+
+def require_seed(op: str, name: str, value: object, x: Tensor) -> None:
+    """`value` is an integer of 64 bits, or one in a tensor where x is."""
+    if not isinstance(value, Tensor):
+        require_whole(op, name, value)
+    elif value.dtype != torch.int64 or value.numel() != 1 or value.device != x.device:
+        raise KernelInputError(
+            f"{op}: {name} is {value.numel()} elements of {value.dtype} on {value.device}, "
+            f"expected 1 of torch.int64 on {x.device}, where x is"
+        )
+
+
 def require_between(op: str, name: str, value: object, low: float, high: float) -> None:
     """`value` is a number in the closed range from `low` to `high`; NaN is not."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):

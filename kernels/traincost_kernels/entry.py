@@ -29,6 +29,7 @@ class KernelEntry:
     inputs: Callable[[int, int, torch.dtype, str], Inputs]  # (n_rows, n_cols, dtype, device)
     fused: Callable[..., Outputs]
     eager: Callable[..., Outputs]  # what its users call: F.gelu(x + bias)
+    reference: Callable[..., Outputs] | None = None  # right, where eager is random
     composed: Callable[..., Outputs] | None = None  # out of elementary ops, where people do that
     aten_fused: Callable[..., Outputs] | None = None  # torch's own fused op
     aten_fused_needs_cuda: bool = False
@@ -37,6 +38,11 @@ class KernelEntry:
     bytes_per_element_forward: Callable[[torch.dtype, int], float]  # (dtype, n_cols): the least
     bytes_per_element_backward: Callable[[torch.dtype, int], float]
     differentiable: tuple[str, ...]  # the inputs that get a gradient
+
+    @property
+    def right(self) -> Callable[..., Outputs]:
+        """What `fused` is compared with: eager, unless both are random, each in its own way."""
+        return self.reference or self.eager
 
 
 def normal(shape: tuple[int, ...], dtype: torch.dtype, device: str, seed: int) -> Tensor:

@@ -27,6 +27,7 @@ ALIGNMENT = 16  # elements; Triton knows of an integer argument only whether 16 
 WASTE = 1 / 16  # of the lanes of the last block of a super-row, at most, where that can be had
 PROGRAMS = 2048  # two for each 4-warp slot of an H100 at 64 registers, about
 FORWARD_TILES = 4  # a program's, at most: the vector is loaded once for so many
+ONE_SUM_ROWS = 256  # partial sums of so many rows are added up in one launch instead of two
 BACKWARD_TILES = 4  # a program's, at least: it stores a tile of partial sums, 4 bytes an element
 
 
@@ -36,7 +37,6 @@ class SuperRows:
 
     n_elements: int
     n_cols: int
-    n_super_rows: int  # the last one may be cut short
     period: int  # elements in a super-row
     block: int  # columns of a tile
     n_groups: int  # of programs: group g has the super-rows g, g + n_groups, …
@@ -47,9 +47,9 @@ class SuperRows:
         return (self.n_groups * ceil_divide(self.period, self.block),)
 
     @property
-    def arguments(self) -> tuple[int, int, int, int, int]:
-        """Arguments of a kernel: n_elements, n_cols, n_super_rows, period, n_groups."""
-        return (self.n_elements, self.n_cols, self.n_super_rows, self.period, self.n_groups)
+    def arguments(self) -> tuple[int, int, int, int]:
+        """Arguments of a kernel: n_elements, n_cols, period, n_groups."""
+        return (self.n_elements, self.n_cols, self.period, self.n_groups)
 
     @property
     def constants(self) -> dict[str, object]:
@@ -77,17 +77,22 @@ def rows_put_together(n_cols: int, block: int) -> int:
     return next((rows for rows in candidates if waste(rows) <= WASTE), min(candidates, key=waste))
 
 
-def cut(n_elements: int, n_cols: int, block: int, *, backward: bool) -> SuperRows:
-    """Cut a matrix of `n_elements` in rows of `n_cols` for a kernel with tiles of `block`."""
+def cut(n_elements: int, n_cols: int, block: int, *, backward: bool, at_once: int = 1) -> SuperRows:
+    """Cut a matrix of `n_elements` in rows of `n_cols` for a kernel with tiles of `block`.
+
+    A program takes `at_once` super-rows in one step of its loop, and there is no more than a group
+    for every step.
+    """
     n_cols = max(n_cols, 1)
     period = rows_put_together(n_cols, block) * n_cols
     n_super_rows = ceil_divide(n_elements, period)
     most = max(1, PROGRAMS // ceil_divide(period, block))
     if backward:
-        n_groups = min(ceil_divide(n_super_rows, BACKWARD_TILES), most)
+        n_groups = min(ceil_divide(n_super_rows, max(BACKWARD_TILES, at_once)), most)
     else:
-        n_groups = max(ceil_divide(n_super_rows, FORWARD_TILES), min(n_super_rows, most))
-    return SuperRows(n_elements, n_cols, n_super_rows, period, block, n_groups)
+        n_steps = ceil_divide(n_super_rows, at_once)
+        n_groups = max(ceil_divide(n_super_rows, FORWARD_TILES), min(n_steps, most))
+    return SuperRows(n_elements, n_cols, period, block, n_groups)
 
 
 def partial_sums(x: Tensor, rows: SuperRows) -> Tensor:  # (n_groups, period)
@@ -101,13 +106,16 @@ def sum_launches(
     partials: Tensor,  # (n_groups, period)
     sums: Tensor,  # (n_cols,)
 ) -> tuple[Launch, ...]:
-    """Launches that add up the groups, then the rows of the super-row that this leaves."""
+    """Launches that add up the groups, then the rows of the super-row that this leaves.
+
+    Few rows are added up at once, as rows of n_cols.
+    """
     if sums.numel() == 0:  # rows of no columns, which are cut as if they had one
         return ()
-    together = rows.rows_per_super_row
-    if together == 1:
-        return (column_sums_launch(partials, sums),)
-    super_row = partials.new_empty((together, rows.n_cols))
+    n_rows = rows.n_groups * rows.rows_per_super_row
+    if 1 in (rows.n_groups, rows.rows_per_super_row) or n_rows <= ONE_SUM_ROWS:
+        return (column_sums_launch(partials.view(-1, rows.n_cols), sums),)
+    super_row = partials.new_empty((rows.rows_per_super_row, rows.n_cols))
     return (
         column_sums_launch(partials, super_row.view(-1)),
         column_sums_launch(super_row, sums),
@@ -118,6 +126,12 @@ def sum_launches(
 def first_column(n_groups: tl.tensor, BLOCK: tl.constexpr) -> tl.tensor:
     """The first column, in its super-rows, of this program's tiles."""
     return (tl.program_id(0) // n_groups).to(tl.int64) * BLOCK
+
+
+@triton.jit
+def super_rows_with(first: tl.tensor, n_elements: tl.tensor, period: tl.tensor) -> tl.tensor:
+    """How many super-rows reach to this column; 0 or less where none does."""
+    return tl.cdiv(n_elements - first, period).to(tl.int32)
 
 
 @triton.jit

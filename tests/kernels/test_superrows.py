@@ -21,7 +21,7 @@ def test_little_of_the_last_block_is_wasted() -> None:
 @pytest.mark.parametrize("n_elements", [0, 1, 4096, 10_000_001, 10**9])
 def test_every_super_row_has_a_group_and_no_group_is_idle(n_elements: int, backward: bool) -> None:
     rows = cut(n_elements, 4096, 1024, backward=backward)
-    assert rows.n_groups <= rows.n_super_rows
+    assert rows.n_groups <= -(-n_elements // rows.period)
     assert (rows.n_groups > 0) == (n_elements > 0)
 
 

@@ -43,6 +43,7 @@ from traincost_kernels.superrows import (
     load_vector,
     partial_sums,
     sum_launches,
+    super_rows_with,
 )
 from traincost_kernels.tiling import (
     BY_16,
@@ -97,7 +98,6 @@ def bias_activation_forward(
     y_ptr: tl.tensor,  # (n_rows, n_cols)
     n_elements: tl.tensor,
     n_cols: tl.tensor,
-    n_super_rows: tl.tensor,
     period: tl.tensor,
     n_groups: tl.tensor,
     ACTIVATION: tl.constexpr,
@@ -111,6 +111,7 @@ def bias_activation_forward(
     else:
         bias = load_vector(bias_ptr, first, n_cols, COLS_DIVISOR, BLOCK)
     n_block = tl.minimum(period - first, BLOCK).to(tl.int32)
+    n_super_rows = super_rows_with(first, n_elements, period)
     for row in range(tl.program_id(0) % n_groups, n_super_rows, n_groups):
         start = row * period.to(tl.int64) + first
         n_left = tl.minimum(n_elements - start, BLOCK).to(tl.int32)
@@ -153,7 +154,6 @@ def bias_activation_backward(
     partials_ptr: tl.tensor,  # (n_groups, period), or None if there is no bias
     n_elements: tl.tensor,
     n_cols: tl.tensor,
-    n_super_rows: tl.tensor,
     period: tl.tensor,
     n_groups: tl.tensor,
     ACTIVATION: tl.constexpr,
@@ -166,6 +166,7 @@ def bias_activation_backward(
     bias = total if bias_ptr is None else load_vector(bias_ptr, first, n_cols, COLS_DIVISOR, BLOCK)
     n_block = tl.minimum(period - first, BLOCK).to(tl.int32)
     group = tl.program_id(0) % n_groups
+    n_super_rows = super_rows_with(first, n_elements, period)
     for row in range(group, n_super_rows, n_groups):
         start = row * period.to(tl.int64) + first
         n_left = tl.minimum(n_elements - start, BLOCK).to(tl.int32)
