@@ -3,6 +3,7 @@
 from traincost_kernels.entries import (
     bias_dropout_residual,
     bias_gelu,
+    cross_entropy,
     gated,
     layer_norm,
     relu_squared,
@@ -21,4 +22,8 @@ CATALOG: tuple[KernelEntry, ...] = (
     rms_norm.RMS_NORM,
     rms_norm.ADD_RMS_NORM,
     layer_norm.LAYER_NORM,
+    cross_entropy.CROSS_ENTROPY,
 )
+
+# Ops that write over their input: their backward runs once, so they are tested apart.
+IN_PLACE: tuple[KernelEntry, ...] = (cross_entropy.CROSS_ENTROPY_IN_PLACE,)

@@ -18,6 +18,7 @@ SHORT_ROWS_WARPS = 4
 MIN_BLOCK = 16
 SMS_ELSEWHERE = 132  # an H100's, for tensors that are not on a GPU
 LOOPED_WARPS = 8
+CHUNKED_WARP_BYTES = 2 * ACCESS_BYTES * THREADS_PER_WARP
 
 
 @dataclass(frozen=True)
@@ -97,3 +98,12 @@ def sm_count(device: torch.device) -> int:
 @cache
 def _cuda_sm_count(device: torch.device) -> int:
     return int(torch.cuda.get_device_properties(device).multi_processor_count)
+
+
+def chunked_rows(x: Tensor) -> RowTiling:
+    """Tiles of one row in chunks of 16 bytes, two a thread: to 16 KiB, 16 warps."""
+    _, n_cols = rows_and_cols(x)
+    size = x.element_size()
+    block = min(next_power_of_two(n_cols) * size, MAX_WARPS * CHUNKED_WARP_BYTES)
+    block = max(block, THREADS_PER_WARP * ACCESS_BYTES)
+    return _tiling(x, 1, block // size, max(1, block // CHUNKED_WARP_BYTES))

@@ -15,6 +15,6 @@ def two_floats(value: float) -> tuple[float, float]:
 
 @triton.jit
 def joined(high: tl.tensor, low: tl.tensor, like_ptr: tl.tensor) -> tl.tensor:
-    """The number again, (1,), in the dtype of what `like_ptr` points to (fp32 or fp64)."""
+    """The number again, in the dtype of what `like_ptr` points to (fp32 or fp64)."""
     dtype = like_ptr.dtype.element_ty  # pyright: ignore[reportAttributeAccessIssue]
-    return tl.full([1], high, dtype) + tl.full([1], low, dtype)
+    return tl.full([], high, dtype) + tl.full([], low, dtype)

@@ -73,7 +73,7 @@ def test_gradients_of_a_sum_and_of_a_transposed_result_are_right(
     strided = {
         number: torch.linspace(-1, 1, y.numel(), dtype=y.dtype, device=y.device)
         .reshape(y.shape[::-1])
-        .permute(*range(y.dim())[::-1])
+        .permute(tuple(range(y.dim()))[::-1])
         for number, y in enumerate(tensors)
     }
     assert_agrees(entry.fused, entry.right, inputs, entry.differentiable, strided)
