@@ -6,6 +6,7 @@ from traincost_kernels.ops.cross_entropy import cross_entropy
 from traincost_kernels.ops.cross_entropy_in_place import cross_entropy_
 from traincost_kernels.ops.gated import geglu, swiglu
 from traincost_kernels.ops.layer_norm import layer_norm
+from traincost_kernels.ops.lstm_cell import lstm_cell
 from traincost_kernels.ops.relu_squared import relu_squared
 from traincost_kernels.ops.rms_norm import rms_norm
 
@@ -16,6 +17,7 @@ __all__ = [
     "cross_entropy_",
     "geglu",
     "layer_norm",
+    "lstm_cell",
     "relu_squared",
     "rms_norm",
     "swiglu",

@@ -34,6 +34,15 @@ def sigmoid_and_rest(x: tl.tensor) -> tuple[tl.tensor, tl.tensor]:
 
 
 @triton.jit
+def tanh_and_slope(x: tl.tensor) -> tuple[tl.tensor, tl.tensor]:
+    """tanh(x) and 1 - tanh(x)², the second not by a difference, which would cancel far from 0."""
+    small = tl.exp(tl.abs(x) * -2.0)
+    share = 1.0 / (1.0 + small)
+    size = (1.0 - small) * share
+    return tl.where(x < 0, -size, size), small * share * share * 4.0
+
+
+@triton.jit
 def relu_squared_and_slope(x: tl.tensor) -> tuple[tl.tensor, tl.tensor]:
     """max(x, 0)², NaN where x is, and its derivative."""
     positive = tl.maximum(x, 0.0, propagate_nan=tl.PropagateNan.ALL)

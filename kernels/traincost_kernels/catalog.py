@@ -6,6 +6,7 @@ from traincost_kernels.entries import (
     cross_entropy,
     gated,
     layer_norm,
+    lstm_cell,
     relu_squared,
     rms_norm,
 )
@@ -16,6 +17,7 @@ CATALOG: tuple[KernelEntry, ...] = (
     bias_gelu.ERF,
     bias_gelu.TANH,
     bias_dropout_residual.ENTRY,
+    lstm_cell.ENTRY,
     gated.SWIGLU,
     gated.GEGLU,
     gated.GEGLU_TANH,
