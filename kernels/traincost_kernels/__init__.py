@@ -9,6 +9,7 @@ from traincost_kernels.ops.layer_norm import layer_norm
 from traincost_kernels.ops.lstm_cell import lstm_cell
 from traincost_kernels.ops.relu_squared import relu_squared
 from traincost_kernels.ops.rms_norm import rms_norm
+from traincost_kernels.ops.softmax import softmax
 
 __all__ = [
     "bias_dropout_residual",
@@ -20,5 +21,6 @@ __all__ = [
     "lstm_cell",
     "relu_squared",
     "rms_norm",
+    "softmax",
     "swiglu",
 ]

@@ -9,6 +9,7 @@ from traincost_kernels.entries import (
     lstm_cell,
     relu_squared,
     rms_norm,
+    softmax,
 )
 from traincost_kernels.entry import KernelEntry
 
@@ -24,6 +25,8 @@ CATALOG: tuple[KernelEntry, ...] = (
     rms_norm.RMS_NORM,
     rms_norm.ADD_RMS_NORM,
     layer_norm.LAYER_NORM,
+    softmax.SOFTMAX,
+    softmax.MASKED_SOFTMAX,
     cross_entropy.CROSS_ENTROPY,
 )
 

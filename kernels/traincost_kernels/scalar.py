@@ -6,6 +6,8 @@ from ctypes import c_float
 import triton
 import triton.language as tl
 
+from traincost_kernels.tiling import widen
+
 
 def two_floats(value: float) -> tuple[float, float]:
     """`value` rounded to fp32, and what that leaves out; their sum in fp64 is good to 48 bits."""
@@ -15,6 +17,5 @@ def two_floats(value: float) -> tuple[float, float]:
 
 @triton.jit
 def joined(high: tl.tensor, low: tl.tensor, like_ptr: tl.tensor) -> tl.tensor:
-    """The number again, in the dtype of what `like_ptr` points to (fp32 or fp64)."""
-    dtype = like_ptr.dtype.element_ty  # pyright: ignore[reportAttributeAccessIssue]
-    return tl.full([], high, dtype) + tl.full([], low, dtype)
+    """The number again, in the dtype that what `like_ptr` points to is computed in."""
+    return widen(tl.zeros([], like_ptr.dtype.element_ty)) + high + low  # pyright: ignore
