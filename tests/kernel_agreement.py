@@ -99,11 +99,12 @@ def assert_agrees(
     inputs: Mapping[str, Tensor],
     differentiable: Iterable[str],
     dy: Mapping[int, Tensor] | None = None,
+    stores: int = 1,
 ) -> None:
     """Every output and gradient is within the tolerance table."""
     wrong = [
         f"{item.name} {fault}"
         for item in compare(ours, eager, inputs, differentiable, dy)
-        for fault in faults(item.ours, item.eager, item.right)
+        for fault in faults(item.ours, item.eager, item.right, stores)
     ]
     assert not wrong, "; ".join(wrong)

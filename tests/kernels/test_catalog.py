@@ -36,7 +36,8 @@ def test_outputs_and_gradients_agree_with_fp64(
     entry: KernelEntry, shape: tuple[int, int], dtype: torch.dtype, kernel_device: str
 ) -> None:
     inputs = entry.inputs(*shape, dtype, kernel_device)
-    assert_agrees(entry.fused, entry.right, inputs, entry.differentiable)
+    stores = 2 if entry.name == "fused_mlp" else 1
+    assert_agrees(entry.fused, entry.right, inputs, entry.differentiable, stores=stores)
 
 
 @each_entry
