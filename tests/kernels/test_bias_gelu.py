@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from kernel_agreement import assert_agrees
 from torch import Tensor
 from torch.nn import functional as F
 
 from traincost_kernels import bias_gelu
+from traincost_kernels.agreement import assert_agrees
 from traincost_kernels.errors import KernelInputError
 
 

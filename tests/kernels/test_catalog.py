@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 import torch
-from kernel_agreement import DTYPES, assert_agrees
 from torch import Tensor
 
+from traincost_kernels.agreement import DTYPES, assert_agrees
 from traincost_kernels.catalog import CATALOG
 from traincost_kernels.entry import KernelEntry, Outputs
 from traincost_kernels.errors import SecondDerivativeError

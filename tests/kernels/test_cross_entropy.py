@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from kernel_agreement import assert_agrees
 from torch import Tensor
 from torch.nn import functional as F
 
 from traincost_kernels import cross_entropy, cross_entropy_
+from traincost_kernels.agreement import assert_agrees
 from traincost_kernels.catalog import IN_PLACE
 from traincost_kernels.errors import KernelInputError
 from traincost_kernels.row_tiling import accumulator_dtype

@@ -5,12 +5,12 @@ from functools import partial
 
 import pytest
 import torch
-from kernel_agreement import assert_agrees
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from traincost_kernels import fused_mlp
+from traincost_kernels.agreement import assert_agrees
 from traincost_kernels.entries.fused_mlp import ENTRY
 from traincost_kernels.errors import KernelInputError
 

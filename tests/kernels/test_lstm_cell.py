@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from kernel_agreement import assert_agrees
 from torch import Tensor
 
 from traincost_kernels import lstm_cell
+from traincost_kernels.agreement import assert_agrees
 from traincost_kernels.entries.lstm_cell import ENTRY
 from traincost_kernels.errors import KernelInputError
 from traincost_kernels.ops.lstm_cell import tile_shape

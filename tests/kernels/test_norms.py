@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 import pytest
 import torch
-from kernel_agreement import assert_agrees
 from torch import Tensor
 from torch.nn import functional as F
 
 from traincost_kernels import layer_norm, norms, rms_norm, row_tiling
+from traincost_kernels.agreement import assert_agrees
 from traincost_kernels.catalog import CATALOG
 from traincost_kernels.entry import KernelEntry
 from traincost_kernels.errors import KernelInputError

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import torch
-from kernel_agreement import assert_agrees
 from torch import Tensor
 
 from traincost_kernels import geglu, relu_squared, swiglu
+from traincost_kernels.agreement import assert_agrees
 from traincost_kernels.catalog import CATALOG
 from traincost_kernels.entry import KernelEntry
 from traincost_kernels.errors import KernelInputError

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from kernel_agreement import assert_agrees
 from torch import Tensor
 
 from traincost_kernels import row_tiling, softmax
+from traincost_kernels.agreement import assert_agrees
 from traincost_kernels.errors import KernelInputError
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
-from kernel_tolerance import faults, worst_error
 from torch import Tensor
 
 from traincost_kernels.entry import Outputs
+from traincost_kernels.tolerance import faults, worst_error
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
