@@ -19,13 +19,17 @@ what one program reads after another, which the L2 cache serves.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from traincost.static_cost import StaticCost
-from traincost_kernels.static.run import StaticRun
-from traincost_kernels.static.subject import Subject
 from traincost_suites.static_kernels import columns, cost_or_skip, start, static_grid
+
+if TYPE_CHECKING:
+    from traincost_kernels.static.run import StaticRun
+
+AXES, CASES = static_grid()
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def static_run(request: pytest.FixtureRequest) -> Iterator[StaticRun]:
         yield run
 
 
-@pytest.mark.parametrize(*static_grid())
+@pytest.mark.parametrize(AXES, CASES)
 def test_compiled(
     static_cost: StaticCost,
     static_run: StaticRun,
@@ -48,6 +52,7 @@ def test_compiled(
     arch: str,
 ) -> None:
     """The kernels of one phase, compiled for one target."""
-    cost = cost_or_skip(static_run, Subject(kernel, dtype, n_cols, impl), phase, arch)
+    params = dict(kernel=kernel, impl=impl, phase=phase, dtype=dtype, n_cols=n_cols, arch=arch)
+    cost = cost_or_skip(static_run, params)
     static_cost(**columns(cost))
     assert cost.miscounted is None, cost.miscounted

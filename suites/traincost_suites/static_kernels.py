@@ -1,62 +1,76 @@
-"""Static costs of the fused kernels as rows: which cases there are, and a cost as columns."""
+"""Static costs of the fused kernels as rows: which cases there are, and a cost as columns.
+
+Whatever needs Triton is imported when it is called: without Triton one row says so.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from traincost_kernels.catalog import CATALOG
-from traincost_kernels.entry import KernelEntry
-from traincost_kernels.liger import INSTALL, is_installed
-from traincost_kernels.static.architecture import ARCHITECTURES
-from traincost_kernels.static.cost import StaticCost, Widths
-from traincost_kernels.static.pool import WorkerUnavailableError
-from traincost_kernels.static.run import StaticRun
-from traincost_kernels.static.subject import DTYPES, N_ROWS, PHASES, Subject
 from traincost_suites.grids import static_shapes
 
+if TYPE_CHECKING:
+    from traincost_kernels.entry import KernelEntry
+    from traincost_kernels.static.cost import StaticCost, Widths
+    from traincost_kernels.static.run import StaticRun
+    from traincost_kernels.static.subject import Subject
+
 AXES = ("kernel", "impl", "phase", "dtype", "n_cols", "arch")
+NO_TRITON = "triton is not installed; it comes with torch for CUDA, or pip install triton"
+
+Shape = tuple[str, int]  # dtype, length of a row
 
 
 def static_grid() -> tuple[tuple[str, ...], list[Any]]:
     """Names and cases for `pytest.mark.parametrize`, in this run's profile.
 
-    Without Liger one of its cases stays, to become the row that says so.
+    Without Triton, or without Liger, one case stays, to become the row that says so.
     """
-    cases: list[Any] = []
-    missing: list[Any] = []
-    for entry, (dtype, n_cols) in _distinct(product(CATALOG, static_shapes())):
-        for impl in ("triton", "liger") if entry.liger is not None else ("triton",):
-            of_impl = cases if impl == "triton" or is_installed() else missing
-            of_impl += (
-                pytest.param(entry.name, impl, phase, dtype, n_cols, arch)
-                for phase, arch in product(PHASES, ARCHITECTURES)
-            )
-    if missing:
-        reason = f"{INSTALL} (stands for {len(missing)} cases)"
-        cases.append(pytest.param(*missing[0].values, marks=pytest.mark.skip(reason=reason)))
-    return AXES, cases
+    if find_spec("triton") is None:
+        return AXES, [_standing_for(("all", "triton", "forward", "bf16", 4096, "sm_90"), NO_TRITON)]
+    from traincost_kernels.catalog import CATALOG
+    from traincost_kernels.liger import INSTALL, is_installed
+
+    ours: list[Any] = []
+    peers: list[Any] = []
+    for entry, shape in _distinct(product(CATALOG, static_shapes())):
+        ours += _cases(entry.name, "triton", *shape)
+        if entry.liger is not None:
+            peers += _cases(entry.name, "liger", *shape)
+    if peers and not is_installed():
+        peers = [_standing_for(peers[0], f"{INSTALL} (stands for {len(peers)} cases)")]
+    return AXES, [*ours, *peers]
 
 
-Shape = tuple[str, int]  # dtype, length of a row
+def _cases(kernel: str, impl: str, dtype: str, n_cols: int) -> Iterator[tuple[object, ...]]:
+    from traincost_kernels.static.architecture import ARCHITECTURES
+    from traincost_kernels.static.subject import PHASES
+
+    return ((kernel, impl, p, dtype, n_cols, arch) for p, arch in product(PHASES, ARCHITECTURES))
 
 
-def _distinct(
-    pairs: Iterable[tuple[KernelEntry, Shape]],
-) -> Iterator[tuple[KernelEntry, Shape]]:
+def _standing_for(case: tuple[object, ...], reason: str) -> Any:
+    return pytest.param(*case, marks=pytest.mark.skip(reason=reason))
+
+
+def _distinct(pairs: Iterable[tuple[KernelEntry, Shape]]) -> Iterator[tuple[KernelEntry, Shape]]:
     """Pairs whose kernels are not those of an earlier pair: flat ops are the same for all lengths.
 
     Kernels are the same where their constants are, and the divisibility that they are specialised
     for.
     """
+    from traincost_kernels.static.subject import DTYPES, N_ROWS, PHASES
+
     seen: set[tuple[object, ...]] = set()
     for entry, (dtype, n_cols) in pairs:
         launches = entry.launches(entry.inputs(N_ROWS - n_cols % 2, n_cols, DTYPES[dtype], "meta"))
         kernels = [
-            (str(launch.kernel), sorted(map(str, launch.constants.items())), launch.num_warps)
+            (launch.kernel.__name__, sorted(map(_named, launch.constants.items())), launch.num_warps)
             for phase in PHASES
             for launch in launches[phase]
         ]
@@ -66,21 +80,32 @@ def _distinct(
             yield entry, (dtype, n_cols)
 
 
-def start(items: Iterable[Any]) -> StaticRun:
-    """Compile and count, in the background, what these collected tests will ask for."""
-    wanted = (item.callspec.params for item in items)
-    return StaticRun((subject_of(p), str(p["arch"])) for p in wanted)
+def _named(constant: tuple[str, object]) -> str:
+    name, value = constant
+    return f"{name}={getattr(value, '__name__', value)}"
 
 
-def subject_of(params: dict[str, Any]) -> Subject:
+def subject_of(params: Mapping[str, Any]) -> Subject:
     """The subject of a case."""
+    from traincost_kernels.static.subject import Subject
+
     return Subject(params["kernel"], params["dtype"], params["n_cols"], params["impl"])
 
 
-def cost_or_skip(run: StaticRun, subject: Subject, phase: str, arch: str) -> StaticCost:
-    """The cost, or the case skipped where the peer cannot be compiled."""
+def start(items: Iterable[Any]) -> StaticRun:
+    """Compile and count, in the background, what these collected tests will ask for."""
+    from traincost_kernels.static.run import StaticRun
+
+    wanted = (item.callspec.params for item in items if not item.get_closest_marker("skip"))
+    return StaticRun((subject_of(p), str(p["arch"])) for p in wanted)
+
+
+def cost_or_skip(run: StaticRun, params: Mapping[str, Any]) -> StaticCost:
+    """The cost of a case, or the case skipped where the peer has no such kernel."""
+    from traincost_kernels.static.pool import WorkerUnavailableError
+
     try:
-        return run.cost(subject, phase, arch)
+        return run.cost(subject_of(params), params["phase"], params["arch"])
     except WorkerUnavailableError as lacking:
         pytest.skip(str(lacking))
 

@@ -22,6 +22,11 @@ class Call:
     options: Mapping[str, object]
     declared_bytes: int | None  # that must be read and written, where the launcher says so
 
+    @property
+    def values(self) -> tuple[object, ...]:
+        """All that is handed over, by position and then by name."""
+        return (*self.arguments, *self.options.values())
+
 
 def call_of(launch: Launch) -> Call:
     """What `traincost_kernels.launch.run` would call."""

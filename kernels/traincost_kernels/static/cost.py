@@ -110,7 +110,7 @@ def static_cost(
 def _widths(
     kind: Literal["load", "store"],
     binaries: Sequence[Binary],
-    counted: Sequence[Mapping[Site, int]],
+    counted: Sequence[Mapping[Site, float]],
 ) -> Widths:
     accesses = [[a for a in b.ptx.accesses if a.kind == kind] for b in binaries]
     widths = [a.width_bytes for of_one in accesses for a in of_one]

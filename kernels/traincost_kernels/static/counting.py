@@ -11,7 +11,8 @@ and its mask. Counted are the bytes of the lanes that the mask lets through:
 - `distinct`: every address once. No kernel can move less.
 
 Atomic operations count as a load and a store. Exact and the same in every run: addresses and masks
-are integers. Counts are kept per site (see `ptx.py`), which tells by how wide an access they go.
+are integers. Counts are kept per site (see `ptx.py`), which tells by how wide an access they go,
+and per argument, whose size tells how they grow.
 
 Needs a process in which `TRITON_INTERPRET` was set before triton was imported.
 """
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 import triton.language as tl
+from torch import Tensor
 from triton import knobs
 from triton.runtime import interpreter
 
@@ -39,6 +41,14 @@ from traincost_kernels.static.ptx import Site
 Direction = Literal["load", "store"]
 Addresses = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a kernel an access stands, and which of its arguments it is to; None: no tensor."""
+
+    site: Site
+    argument: int | None
 
 
 @dataclass(frozen=True)
@@ -94,17 +104,17 @@ class Meter:
 
     requested_bytes: int = 0
     _by_width: dict[int, Tally] = field(default_factory=dict[int, Tally])
-    _by_site: dict[tuple[Site, int], Tally] = field(default_factory=dict[tuple[Site, int], Tally])
+    _by_place: dict[Place, Tally] = field(default_factory=dict[Place, Tally])
 
-    def add(self, addresses: Addresses, width_bytes: int, site: Site) -> None:
+    def add(self, addresses: Addresses, width_bytes: int, place: Place) -> None:
         """Count one access of the program that is running."""
         self.requested_bytes += addresses.size * width_bytes
         self._by_width.setdefault(width_bytes, Tally(width_bytes)).add(addresses)
-        self._by_site.setdefault((site, width_bytes), Tally(width_bytes)).add(addresses)
+        self._by_place.setdefault(place, Tally(width_bytes)).add(addresses)
 
     def end_program(self) -> None:
         """Another program begins, or the launch ends."""
-        for tally in (*self._by_width.values(), *self._by_site.values()):
+        for tally in (*self._by_width.values(), *self._by_place.values()):
             tally.end_program()
 
     def totals(self) -> Totals:
@@ -112,12 +122,9 @@ class Meter:
         totals = [tally.totals() for tally in self._by_width.values()]
         return Totals(self.requested_bytes, sum(m for m, _ in totals), sum(d for _, d in totals))
 
-    def moved_at(self) -> dict[Site, int]:
-        """Bytes moved by each site; an address that two sites request counts at both."""
-        moved: dict[Site, int] = {}
-        for (site, _), tally in self._by_site.items():
-            moved[site] = moved.get(site, 0) + tally.totals()[0]
-        return moved
+    def moved_at(self) -> dict[Place, int]:
+        """Bytes moved at each place; an address that two places request counts at both."""
+        return {place: tally.totals()[0] for place, tally in self._by_place.items()}
 
 
 def _maxima(addresses: Addresses, counts: Counts) -> Counts:
@@ -142,8 +149,8 @@ class Traffic:
 
 
 @contextmanager
-def counting() -> Generator[Traffic]:
-    """Count what the one launch inside moves.
+def counting(arguments: Sequence[object]) -> Generator[Traffic]:
+    """Count what the one launch inside moves, which has these arguments.
 
     Raises:
         InterpreterIsOffError: `TRITON_INTERPRET` was not set when triton was imported.
@@ -154,6 +161,7 @@ def counting() -> Generator[Traffic]:
             "accesses can be counted"
         )
     traffic = Traffic()
+    ranges = _address_ranges(arguments)
     builder: Any = interpreter.interpreter_builder
 
     def counted(method: Callable[..., Any], *directions: Direction) -> Callable[..., Any]:
@@ -161,10 +169,11 @@ def counting() -> Generator[Traffic]:
             pointers, mask = _pointers_and_mask(method.__name__, arguments)
             width_bytes = max(1, pointers.get_element_ty().primitive_bitwidth // 8)
             addresses = pointers.data[mask].ravel() if mask is not None else pointers.data.ravel()
-            site = _site(sys._getframe(1))
-            for direction in directions:
-                meter = traffic.loads if direction == "load" else traffic.stores
-                meter.add(np.asarray(addresses, dtype=np.uint64), width_bytes, site)
+            if addresses.size:
+                place = Place(_site(sys._getframe(1)), _argument_at(int(addresses[0]), ranges))
+                for direction in directions:
+                    meter = traffic.loads if direction == "load" else traffic.stores
+                    meter.add(np.asarray(addresses, dtype=np.uint64), width_bytes, place)
             return method(*arguments)
 
         return access
@@ -188,6 +197,20 @@ def counting() -> Generator[Traffic]:
         for name in replaced:
             delattr(builder, name)
     traffic.end_program()
+
+
+def _address_ranges(arguments: Sequence[object]) -> list[tuple[int, range]]:
+    """Position and addresses of each tensor among the arguments."""
+    return [
+        (i, range(a.data_ptr(), a.data_ptr() + a.untyped_storage().nbytes()))
+        for i, a in enumerate(arguments)
+        if isinstance(a, Tensor)
+    ]
+
+
+def _argument_at(address: int, ranges: Sequence[tuple[int, range]]) -> int | None:
+    """The argument that an address belongs to."""
+    return next((i for i, addresses in ranges if address in addresses), None)
 
 
 def _patching_once() -> Callable[[Any], Any]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from traincost_kernels.static.binary import Binary
 from traincost_kernels.static.call import Call
-from traincost_kernels.static.counting import Totals, counting
+from traincost_kernels.static.counting import Place, Totals, counting
 from traincost_kernels.static.ptx import Site
 from traincost_kernels.static.subject import Subject
+
+ANY_CARD = "sm_90"  # for a peer's launches of the shape that is compiled, while counting
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What one launch moved in the interpreter, at the shape that is counted."""
+    """What one launch moves: in all at the shape that is counted, by site at the one compiled."""
 
     total: Totals  # loads and stores
     declared_bytes: int | None
-    loaded_at: Mapping[Site, int]  # bytes moved
-    stored_at: Mapping[Site, int]
+    loaded_at: Mapping[Site, float]  # bytes moved
+    stored_at: Mapping[Site, float]
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Counts:
     """The launches of one phase, counted, and what follows for the shape that is compiled."""
 
     launches: tuple[Counted, ...]
-    moved_bytes_at_size: int
+    moved_bytes_at_size: float
     least_bytes_per_element: float
 
 
@@ -59,53 +63,59 @@ def compile_subject(subject: Subject, arch: str) -> Mapping[str, tuple[Binary, .
 
 
 def count_subject(subject: Subject) -> Mapping[str, Counts]:
-    """Every launch of every phase counted. The interpreter must be on.
+    """Every launch of every phase counted over a few rows. The interpreter must be on.
 
-    What our launches move at the compiled shape is what their launchers declare there; that the
-    declaration is right is seen at the counted shape, and if it is not, the count is extended. A
-    peer declares nothing: its count is extended from two numbers of rows, along the line through
-    them, which is exact as long as every row costs the same.
+    What is moved at the shape that is compiled follows: bytes of an argument grow as it does, those
+    of x with the rows, those of partial sums with the programs, those of a weight not at all. What
+    our launchers declare there is exact, and taken where their declaration is borne out here.
+
+    Raises:
+        LaunchesDifferError: The two shapes have different launches.
     """
-    rows = subject.counted_rows
-    counted = {phase: _count(calls) for phase, calls in subject.calls(rows, "cpu").items()}
-    ours = subject.impl == "triton"
-    declared = subject.calls(subject.n_rows, "meta") if ours else {}
-    less = max(1, rows - 2)
-    fewer: dict[str, tuple[Counted, ...]] | None = None
+    at_size = subject.calls(subject.n_rows, "meta", ANY_CARD)
     counts: dict[str, Counts] = {}
-    for phase, launches in counted.items():
-        if ours and all(c.declared_bytes == c.total.moved_bytes for c in launches):
-            at_size = sum(call.declared_bytes or 0 for call in declared[phase])
-        else:
-            if fewer is None:
-                fewer = {p: _count(calls) for p, calls in subject.calls(less, "cpu").items()}
-            a, b = (less, _moved(fewer[phase])), (rows, _moved(launches))
-            at_size = _extended(a, b, subject.n_rows)
-        counts[phase] = Counts(launches, at_size, subject.least_bytes_per_element(phase))
+    for phase, calls in subject.calls(subject.counted_rows, "cpu").items():
+        names = [[c.kernel.__name__ for c in of_shape] for of_shape in (calls, at_size[phase])]
+        if names[0] != names[1]:
+            raise LaunchesDifferError(
+                f"{subject.kernel} {phase}: {names[1]} at {subject.n_rows} rows, {names[0]} at "
+                f"{subject.counted_rows}; expected the same kernels, so that a count tells of both"
+            )
+        launches = tuple(map(_count, calls, at_size[phase]))
+        moved = sum(sum(c.loaded_at.values()) + sum(c.stored_at.values()) for c in launches)
+        declared = [call.declared_bytes for call in at_size[phase] if call.declared_bytes]
+        if declared and all(c.declared_bytes == c.total.moved_bytes for c in launches):
+            moved = float(sum(declared))
+        counts[phase] = Counts(launches, moved, subject.least_bytes_per_element(phase))
     return counts
 
 
-def _count(calls: Iterable[Call]) -> tuple[Counted, ...]:
-    counted: list[Counted] = []
-    for call in calls:
-        with counting() as traffic:
-            call.kernel[call.grid](*call.arguments, **call.options)
-        loads, stores = traffic.loads, traffic.stores
-        counted.append(
-            Counted(
-                loads.totals() + stores.totals(),
-                call.declared_bytes,
-                loads.moved_at(),
-                stores.moved_at(),
-            )
-        )
-    return tuple(counted)
+class LaunchesDifferError(RuntimeError):
+    """Other kernels run over a few rows than over many."""
 
 
-def _moved(launches: Iterable[Counted]) -> int:
-    return sum(launch.total.moved_bytes for launch in launches)
+def _count(call: Call, at_size: Call) -> Counted:
+    with counting(call.values) as traffic:
+        call.kernel[call.grid](*call.arguments, **call.options)
+    growth = [_growth(a, b) for a, b in zip(call.values, at_size.values, strict=True)]
+    return Counted(
+        traffic.loads.totals() + traffic.stores.totals(),
+        call.declared_bytes,
+        _at_size(traffic.loads.moved_at(), growth),
+        _at_size(traffic.stores.moved_at(), growth),
+    )
 
 
-def _extended(a: tuple[int, int], b: tuple[int, int], n_rows: int) -> int:
-    """Bytes at `n_rows` on the line through two (rows, bytes)."""
-    return round(b[1] + (n_rows - b[0]) * (b[1] - a[1]) / (b[0] - a[0]))
+def _growth(counted: object, compiled: object) -> float:
+    """How many times larger an argument is at the shape that is compiled."""
+    if isinstance(counted, Tensor) and isinstance(compiled, Tensor) and counted.numel():
+        return compiled.numel() / counted.numel()
+    return 1.0
+
+
+def _at_size(moved: Mapping[Place, int], growth: Sequence[float]) -> dict[Site, float]:
+    grown: dict[Site, float] = {}
+    for place, n_bytes in moved.items():
+        times = 1.0 if place.argument is None else growth[place.argument]
+        grown[place.site] = grown.get(place.site, 0.0) + n_bytes * times
+    return grown

@@ -24,6 +24,7 @@ import triton.language as tl
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from triton import knobs
 from triton.language.extra import libdevice
 from triton.language.extra.cuda import libdevice as cuda_libdevice
 from triton.runtime import interpreter
@@ -86,7 +87,7 @@ def peer_calls(entry: KernelEntry, inputs: Inputs, arch: str | None) -> Phases:
     Raises:
         PeerUnavailableError: Liger is not installed, or lacks the op.
     """
-    if arch is None:
+    if knobs.runtime.interpret:
         mend_interpreter()
     function = peer_function(entry)
     phases: dict[str, tuple[Call, ...]] = {}

@@ -40,8 +40,8 @@ def cost_table(costs: Iterable[StaticCost]) -> Table:
             "" if moved is None else f"{moved.bytes_per_element:.4g}",
             "" if moved is None else f"{moved.least_per_element:.4g}",
         )
-        if cost.miscounted:
-            table.add_row(Text(f"  {cost.miscounted}", style="red"))
+        for reason in filter(None, (cost.miscounted, cost.not_counted)):
+            table.add_row(Text(f"  {reason}", style="red"))
         if len(cost.binaries) > 1:
             for b in cost.binaries:
                 table.add_row(
