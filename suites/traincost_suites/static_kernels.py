@@ -33,12 +33,12 @@ def static_grid() -> tuple[tuple[str, ...], list[Any]]:
     """
     if find_spec("triton") is None:
         return AXES, [_standing_for(("all", "triton", "forward", "bf16", 4096, "sm_90"), NO_TRITON)]
-    from traincost_kernels.catalog import CATALOG
     from traincost_kernels.liger import INSTALL, is_installed
+    from traincost_kernels.static.subject import entries
 
     ours: list[Any] = []
     peers: list[Any] = []
-    for entry, shape in _distinct(product(CATALOG, static_shapes())):
+    for entry, shape in _distinct(product(entries().values(), static_shapes())):
         ours += _cases(entry.name, "triton", *shape)
         if entry.liger is not None:
             peers += _cases(entry.name, "liger", *shape)
@@ -64,25 +64,16 @@ def _distinct(pairs: Iterable[tuple[KernelEntry, Shape]]) -> Iterator[tuple[Kern
     Kernels are the same where their constants are, and the divisibility that they are specialised
     for.
     """
-    from traincost_kernels.static.subject import DTYPES, N_ROWS, PHASES
+    from traincost_kernels.static.subject import Subject
 
     seen: set[tuple[object, ...]] = set()
     for entry, (dtype, n_cols) in pairs:
-        launches = entry.launches(entry.inputs(N_ROWS - n_cols % 2, n_cols, DTYPES[dtype], "meta"))
-        kernels = [
-            (launch.kernel.__name__, sorted(map(_named, launch.constants.items())), launch.num_warps)
-            for phase in PHASES
-            for launch in launches[phase]
-        ]
-        key = (entry.name, dtype, n_cols == 1, n_cols % 16 == 0, str(kernels))
+        subject = Subject(entry.name, dtype, n_cols)
+        kernels = frozenset(subject.kernels(subject.n_rows))
+        key = (entry.name, dtype, n_cols == 1, n_cols % 16 == 0, kernels)
         if key not in seen:
             seen.add(key)
             yield entry, (dtype, n_cols)
-
-
-def _named(constant: tuple[str, object]) -> str:
-    name, value = constant
-    return f"{name}={getattr(value, '__name__', value)}"
 
 
 def subject_of(params: Mapping[str, Any]) -> Subject:

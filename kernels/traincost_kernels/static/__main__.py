@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 
@@ -14,24 +13,24 @@ from traincost_kernels.static.architecture import ARCHITECTURES
 from traincost_kernels.static.cost import StaticCost
 from traincost_kernels.static.pool import WorkerError, WorkerUnavailableError
 from traincost_kernels.static.run import StaticRun
-from traincost_kernels.static.subject import CATALOG, DTYPES, PHASES, Subject
+from traincost_kernels.static.subject import CATALOG, DTYPES, PHASES, Subject, entries
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; 1 where a kernel spills, does not compile, or declares wrong bytes."""
     options = _parser().parse_args(arguments)
-    entries = {e.name: e for e in importlib.import_module(options.catalog).CATALOG}
-    if unknown := set(options.kernel) - entries.keys():
-        print(f"kernel {unknown.pop()!r}: expected one of {', '.join(entries)}", file=sys.stderr)
+    known = entries(options.catalog)
+    if unknown := set(options.kernel) - known.keys():
+        print(f"kernel {unknown.pop()!r}: expected one of {', '.join(known)}", file=sys.stderr)
         return 2
     impls = ["triton", *(["liger"] if is_installed() and not options.ours else [])]
     subjects = [
         Subject(name, dtype, n_cols, impl, options.catalog)
-        for name in options.kernel or entries
+        for name in options.kernel or known
         for n_cols in options.n_cols
         for dtype in options.dtype
         for impl in impls
-        if impl == "triton" or entries[name].liger is not None
+        if impl == "triton" or known[name].liger is not None
     ]
     costs: list[StaticCost] = []
     failed = False

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from traincost_kernels.launch import ENABLE_FP_FUSION, Launch
 
 Phases = Mapping[str, tuple["Call", ...]]
@@ -21,6 +23,16 @@ class Call:
     arguments: tuple[object, ...]
     options: Mapping[str, object]
     declared_bytes: int | None  # that must be read and written, where the launcher says so
+
+    @property
+    def compiled_as(self) -> str:
+        """The kernel and its constants: equal where two launches are of one kernel."""
+        constants = {
+            name: getattr(value, "__name__", value)
+            for name, value in self.options.items()
+            if not isinstance(value, Tensor)
+        }
+        return f"{self.kernel.__name__} {constants}"
 
     @property
     def values(self) -> tuple[object, ...]:

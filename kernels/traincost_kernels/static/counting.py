@@ -11,8 +11,8 @@ and its mask. Counted are the bytes of the lanes that the mask lets through:
 - `distinct`: every address once. No kernel can move less.
 
 Atomic operations count as a load and a store. Exact and the same in every run: addresses and masks
-are integers. Counts are kept per site (see `ptx.py`), which tells by how wide an access they go,
-and per argument, whose size tells how they grow.
+are integers. Counts are kept by origin (see `source.py`), which tells how wide their accesses are,
+and by argument, whose size tells how they grow.
 
 Needs a process in which `TRITON_INTERPRET` was set before triton was imported.
 """
@@ -36,7 +36,7 @@ from torch import Tensor
 from triton import knobs
 from triton.runtime import interpreter
 
-from traincost_kernels.static.ptx import Site
+from traincost_kernels.static.source import Origin, Statement, statement_at
 
 Direction = Literal["load", "store"]
 Addresses = npt.NDArray[np.uint64]
@@ -47,7 +47,7 @@ Counts = npt.NDArray[np.int64]
 class Place:
     """Where in a kernel an access stands, and which of its arguments it is to; None: no tensor."""
 
-    site: Site
+    origin: Origin
     argument: int | None
 
 
@@ -170,7 +170,7 @@ def counting(arguments: Sequence[object]) -> Generator[Traffic]:
             width_bytes = max(1, pointers.get_element_ty().primitive_bitwidth // 8)
             addresses = pointers.data[mask].ravel() if mask is not None else pointers.data.ravel()
             if addresses.size:
-                place = Place(_site(sys._getframe(1)), _argument_at(int(addresses[0]), ranges))
+                place = Place(_origin(sys._getframe(1)), _argument_at(int(addresses[0]), ranges))
                 for direction in directions:
                     meter = traffic.loads if direction == "load" else traffic.stores
                     meter.add(np.asarray(addresses, dtype=np.uint64), width_bytes, place)
@@ -251,14 +251,14 @@ def _pointers_and_mask(method: str, arguments: tuple[Any, ...]) -> tuple[Any, An
 _TRITON = str(Path(interpreter.__file__).parents[1]) + os.sep
 
 
-def _site(frame: FrameType | None) -> Site:
-    """Lines of the kernel, innermost first: the frames between triton's own."""
-    site: list[tuple[str, int]] = []
+def _origin(frame: FrameType | None) -> Origin:
+    """Statements of the kernel, innermost first: the frames between triton's own."""
+    origin: list[Statement] = []
     while frame is not None:
         code = frame.f_code
         if code is interpreter.GridExecutor.__call__.__code__:
             break
         if not code.co_filename.startswith(_TRITON):
-            site.append((Path(code.co_filename).name, frame.f_lineno))
+            origin.append(statement_at(code.co_filename, frame.f_lineno))
         frame = frame.f_back
-    return tuple(site)
+    return tuple(origin)

@@ -9,29 +9,34 @@ from torch import Tensor
 
 from traincost_kernels.static.binary import Binary
 from traincost_kernels.static.call import Call
-from traincost_kernels.static.counting import Place, Totals, counting
-from traincost_kernels.static.ptx import Site
-from traincost_kernels.static.subject import Subject
-
-ANY_CARD = "sm_90"  # for a peer's launches of the shape that is compiled, while counting
+from traincost_kernels.static.counting import Place, Totals, Traffic, counting
+from traincost_kernels.static.source import Origin
+from traincost_kernels.static.subject import ANY_CARD, Subject
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What one launch moves: in all at the shape that is counted, by site at the one compiled."""
+    """What one launch moved at the shape that is counted."""
 
     total: Totals  # loads and stores
     declared_bytes: int | None
-    loaded_at: Mapping[Site, float]  # bytes moved
-    stored_at: Mapping[Site, float]
+
+
+@dataclass(frozen=True)
+class Grown:
+    """What one launch moves at the shape that is compiled, by origin: bytes."""
+
+    loaded_at: Mapping[Origin, float]
+    stored_at: Mapping[Origin, float]
 
 
 @dataclass(frozen=True)
 class Counts:
     """The launches of one phase, counted, and what follows for the shape that is compiled."""
 
-    launches: tuple[Counted, ...]
-    moved_bytes_at_size: float
+    counted: tuple[Counted, ...]
+    compiled: tuple[Grown, ...]
+    moved_bytes: float  # at the shape that is compiled
     least_bytes_per_element: float
 
 
@@ -70,40 +75,40 @@ def count_subject(subject: Subject) -> Mapping[str, Counts]:
     our launchers declare there is exact, and taken where their declaration is borne out here.
 
     Raises:
-        LaunchesDifferError: The two shapes have different launches.
+        LaunchesDifferError: Over a few rows run other kernels than over many.
     """
     at_size = subject.calls(subject.n_rows, "meta", ANY_CARD)
     counts: dict[str, Counts] = {}
     for phase, calls in subject.calls(subject.counted_rows, "cpu").items():
-        names = [[c.kernel.__name__ for c in of_shape] for of_shape in (calls, at_size[phase])]
-        if names[0] != names[1]:
-            raise LaunchesDifferError(
-                f"{subject.kernel} {phase}: {names[1]} at {subject.n_rows} rows, {names[0]} at "
-                f"{subject.counted_rows}; expected the same kernels, so that a count tells of both"
-            )
-        launches = tuple(map(_count, calls, at_size[phase]))
-        moved = sum(sum(c.loaded_at.values()) + sum(c.stored_at.values()) for c in launches)
+        traffics = [_count(call) for call in calls]
+        counted = tuple(
+            Counted(traffic.loads.totals() + traffic.stores.totals(), call.declared_bytes)
+            for call, traffic in zip(calls, traffics, strict=True)
+        )
+        grown: list[Grown] = []
+        for i, call in enumerate(at_size[phase]):
+            same = [j for j, c in enumerate(calls) if c.compiled_as == call.compiled_as]
+            j = i if i in same else same[0]
+            grown.append(_grown(calls[j], traffics[j], call))
+        moved = sum(sum(g.loaded_at.values()) + sum(g.stored_at.values()) for g in grown)
         declared = [call.declared_bytes for call in at_size[phase] if call.declared_bytes]
-        if declared and all(c.declared_bytes == c.total.moved_bytes for c in launches):
+        if declared and all(c.declared_bytes == c.total.moved_bytes for c in counted):
             moved = float(sum(declared))
-        counts[phase] = Counts(launches, moved, subject.least_bytes_per_element(phase))
+        least = subject.least_bytes_per_element(phase)
+        counts[phase] = Counts(counted, tuple(grown), moved, least)
     return counts
 
 
-class LaunchesDifferError(RuntimeError):
-    """Other kernels run over a few rows than over many."""
-
-
-def _count(call: Call, at_size: Call) -> Counted:
+def _count(call: Call) -> Traffic:
     with counting(call.values) as traffic:
         call.kernel[call.grid](*call.arguments, **call.options)
-    growth = [_growth(a, b) for a, b in zip(call.values, at_size.values, strict=True)]
-    return Counted(
-        traffic.loads.totals() + traffic.stores.totals(),
-        call.declared_bytes,
-        _at_size(traffic.loads.moved_at(), growth),
-        _at_size(traffic.stores.moved_at(), growth),
-    )
+    return traffic
+
+
+def _grown(counted: Call, traffic: Traffic, compiled: Call) -> Grown:
+    growth = [_growth(a, b) for a, b in zip(counted.values, compiled.values, strict=True)]
+    loads, stores = traffic.loads.moved_at(), traffic.stores.moved_at()
+    return Grown(_at_size(loads, growth), _at_size(stores, growth))
 
 
 def _growth(counted: object, compiled: object) -> float:
@@ -113,9 +118,9 @@ def _growth(counted: object, compiled: object) -> float:
     return 1.0
 
 
-def _at_size(moved: Mapping[Place, int], growth: Sequence[float]) -> dict[Site, float]:
-    grown: dict[Site, float] = {}
+def _at_size(moved: Mapping[Place, int], growth: Sequence[float]) -> dict[Origin, float]:
+    grown: dict[Origin, float] = {}
     for place, n_bytes in moved.items():
         times = 1.0 if place.argument is None else growth[place.argument]
-        grown[place.site] = grown.get(place.site, 0.0) + n_bytes * times
+        grown[place.origin] = grown.get(place.origin, 0.0) + n_bytes * times
     return grown

@@ -6,7 +6,7 @@ which the compiler writes behind each `.loc`:
 
     .loc 1 9 20    // tile.py:9:20 @[ tile.py:21:35 ]
 
-By the site the widths meet the bytes that `counting.py` counted there.
+By the site the widths meet the bytes that `counting.py` counted at that statement.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ Site = tuple[tuple[str, int], ...]
 _PREDICATE = re.compile(r"^@!?%p\d+\s+")
 _LABEL = re.compile(r"^\$?[\w.]+:\s*")
 _LOCATION = re.compile(r"([^\s/\[\]]+):(\d+):\d+")
-_TYPE = re.compile(r"^[bfsu](\d+)$")
+_TYPE = re.compile(r"^(?:bf|[bfsu])(\d+)(x2)?$")  # b32, f16x2, bf16
 _VECTOR = re.compile(r"^v(\d+)$")
 _CP_ASYNC_SIZE = re.compile(r"\],\s*\[.*?\],\s*(0x[0-9a-fA-F]+|\d+)")
+
+
+class PtxError(ValueError):
+    """An instruction that this reader does not know; a guess would be worse."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,10 @@ def _access(statement: str, site: Site) -> Access | None:
         return None if size is None else Access("load", int(size[1], 0), site)
     if name not in ("ld", "ldu", "st", "red", "atom"):
         return None
-    bits = next(int(m[1]) for part in reversed(opcode) if (m := _TYPE.match(part)))
+    types = [m for part in opcode if (m := _TYPE.match(part))]
+    if not types:
+        raise PtxError(f"{statement!r}: expected a type in the instruction's name, as in .b32")
+    bits = int(types[-1][1]) * (2 if types[-1][2] else 1)
     lanes = next((int(m[1]) for part in opcode if (m := _VECTOR.match(part))), 1)
     kind: Literal["load", "store", "atomic"] = "load" if name.startswith("ld") else "store"
     return Access("atomic" if name in ("red", "atom") else kind, bits // 8 * lanes, site)

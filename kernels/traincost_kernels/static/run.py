@@ -22,15 +22,15 @@ class StaticRun:
 
     def __init__(self, wanted: Iterable[tuple[Subject, str]], workers: int | None = None) -> None:
         """Start on these pairs of a subject and a target."""
-        self._pool = Pool(workers)
+        self.pool = Pool(workers)
         self._compiled: dict[tuple[Subject, str], Future[Any]] = {}
         self._counted: dict[Subject, Future[Any]] = {}
         for subject, arch in wanted:
             counted = subject.counted_as
             if counted not in self._counted:
-                self._counted[counted] = self._pool.submit("count", counted)
+                self._counted[counted] = self.pool.submit("count", counted)
             if (subject, arch) not in self._compiled:
-                self._compiled[subject, arch] = self._pool.submit("compile", subject, arch)
+                self._compiled[subject, arch] = self.pool.submit("compile", subject, arch)
 
     def cost(self, subject: Subject, phase: str, arch: str) -> StaticCost:
         """The cost of one phase.
@@ -52,7 +52,7 @@ class StaticRun:
 
     def close(self) -> None:
         """End the workers."""
-        self._pool.close()
+        self.pool.close()
 
     def __enter__(self) -> Self:
         return self

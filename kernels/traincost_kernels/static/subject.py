@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
@@ -14,9 +15,12 @@ from traincost_kernels.static.peers import peer_calls
 
 CATALOG = "traincost_kernels.catalog"
 PHASES = ("forward", "backward")
+ANY_CARD = "sm_90"  # for a peer's launches, while counting
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 N_ROWS = 4096  # of the launches that are compiled: as a training step has; takes no memory
-COUNTED_ROWS = 4  # of the launches that are counted: programs are run one by one
+COUNTED_ROWS = (4, 8, 16, 32, 64)
+"""Of the launches that are counted, where programs are run one by one: the first of these that has
+the kernels of `N_ROWS` rows, and one row less of odd lengths."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,22 @@ class Subject:
         """Rows that are compiled for: odd where `n_cols` is, so that the number of elements is."""
         return N_ROWS - self.n_cols % 2
 
-    @property
+    @cached_property
     def counted_rows(self) -> int:
-        """Rows that are counted, odd where `n_cols` is; fewer of long ones."""
-        if self.n_cols % 2:
-            return COUNTED_ROWS - 1
-        return COUNTED_ROWS if self.n_cols <= 2 * N_ROWS else 2
+        """Rows that are counted.
+
+        Raises:
+            LaunchesDifferError: None of the candidates has the kernels of many rows.
+        """
+        candidates = [rows - self.n_cols % 2 for rows in COUNTED_ROWS]
+        wanted = self.kernels(self.n_rows)
+        for rows in candidates:
+            if self.kernels(rows) == wanted:
+                return rows
+        raise LaunchesDifferError(
+            f"{self.kernel} in rows of {self.n_cols} {self.dtype}: other kernels at {candidates} "
+            f"rows than at {self.n_rows}; expected the same, so that a count tells of both"
+        )
 
     @property
     def counted_as(self) -> Subject:
@@ -56,10 +70,17 @@ class Subject:
         inputs = entry.inputs(n_rows, self.n_cols, dtype, device)
         if self.impl == "liger":
             return peer_calls(entry, inputs, arch)
+        if "target" in inputs and device != "meta":  # a row that is left out would not be counted
+            inputs = {**inputs, "target": inputs["target"].clamp(min=0)}
         return {
             phase: tuple(call_of(launch) for launch in launches if 0 not in launch.grid)
             for phase, launches in entry.launches(inputs).items()
         }
+
+    def kernels(self, n_rows: int) -> set[tuple[str, str]]:
+        """What is compiled for so many rows, however often each is launched."""
+        phases = self.calls(n_rows, "meta", ANY_CARD)
+        return {(phase, call.compiled_as) for phase, calls in phases.items() for call in calls}
 
     def least_bytes_per_element(self, phase: str) -> float:
         """The least that any kernel of this op can move, by the catalog."""
@@ -71,14 +92,24 @@ class Subject:
         return least[phase](DTYPES[self.dtype], self.n_cols)
 
 
+class LaunchesDifferError(RuntimeError):
+    """Other kernels run over a few rows than over many."""
+
+
 def find_entry(catalog: str, name: str) -> KernelEntry:
     """The entry of this name.
 
     Raises:
         LookupError: The catalog has none.
     """
-    entries: Sequence[KernelEntry] = importlib.import_module(catalog).CATALOG
-    for entry in entries:
-        if entry.name == name:
-            return entry
-    raise LookupError(f"kernel {name!r}: expected one of {', '.join(e.name for e in entries)}")
+    found = entries(catalog)
+    if name not in found:
+        raise LookupError(f"kernel {name!r}: expected one of {', '.join(found)}")
+    return found[name]
+
+
+def entries(catalog: str = CATALOG) -> dict[str, KernelEntry]:
+    """All entries by name, those that write over their input last."""
+    module = importlib.import_module(catalog)
+    both: Sequence[KernelEntry] = (*module.CATALOG, *getattr(module, "IN_PLACE", ()))
+    return {entry.name: entry for entry in both}
