@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -32,6 +33,14 @@ def torch_dtype(dtype: str) -> torch.dtype:
     return found
 
 
+def eager_loss(
+    logits: Tensor,  # (rows, classes)
+    target: Tensor,  # (rows,)
+) -> Tensor:  # ()
+    """Cross-entropy in fp32, whatever the logits' dtype."""
+    return F.cross_entropy(logits.float(), target)
+
+
 @dataclass(frozen=True)
 class Trainee:
     """A model, its optimizer and the precision they run in: what a step on any batch needs."""
@@ -40,6 +49,7 @@ class Trainee:
     optimizer: torch.optim.Optimizer
     device: str
     autocast: torch.dtype | None
+    loss_of: Callable[[Tensor, Tensor], Tensor] = eager_loss  # (logits, target), both flattened
 
     def precision(self) -> AbstractContextManager[object]:
         """The context in which the forward pass runs."""
@@ -53,10 +63,10 @@ class Trainee:
         y: Tensor,  # (batch,) or (batch, seq)
         model: nn.Module | None = None,
     ) -> Tensor:  # ()
-        """Forward pass and cross-entropy, the latter in fp32 whatever the model's dtype."""
+        """Forward pass and cross-entropy."""
         with self.precision():
             logits = (model or self.model)(x)
-        return F.cross_entropy(logits.flatten(0, -2).float(), y.flatten())
+        return self.loss_of(logits.flatten(0, -2), y.flatten())
 
 
 def train_step(trainee: Trainee, x: Tensor, y: Tensor) -> Tensor:

@@ -119,8 +119,15 @@ class Block(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, seq, head width)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         h = h + self.attention_out(mixed.transpose(1, 2).reshape(batch, seq, d))
+        return h + self.feed_forward(h)
+
+    def feed_forward(
+        self,
+        h: Tensor,  # (batch, seq, width)
+    ) -> Tensor:  # (batch, seq, width)
+        """The MLP's update of the residual stream."""
         update: Tensor = self.mlp_out(F.gelu(self.mlp_in(self.norm_mlp(h))))
-        return h + update
+        return update
 
 
 class Gpt(nn.Module):

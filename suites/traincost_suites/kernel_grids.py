@@ -1,0 +1,107 @@
+"""Which fused ops each profile measures, in which implementations, phases, sizes and dtypes.
+
+Only cases that exist are listed: an op without a composed form has none, and one that writes over
+its input runs forward and back in one go. What a machine lacks (Liger, a GPU) makes an
+`unavailable` row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from traincost.data.profile import current_profile
+from traincost_kernels.catalog import CATALOG, IN_PLACE
+from traincost_kernels.entry import KernelEntry
+from traincost_suites.grids import BF16, CPU, FP16, FP32, PROFILE_ORDER, Platform
+
+Shape = tuple[int, int]  # (n_rows, n_cols)
+
+SMALL: Shape = (64, 1024)  # 64 Ki elements: a launch costs more than the work
+MEDIUM: Shape = (16_384, 4_096)  # 64 Mi: far larger than any L2 cache
+LARGE: Shape = (262_144, 4_096)  # 1 Gi
+ON_A_CPU: Shape = (256, 1_024)
+VOCABULARIES: Mapping[Shape, Shape] = MappingProxyType(
+    {
+        SMALL: (8, 50_304),
+        MEDIUM: (2_048, 50_304),
+        LARGE: (8_192, 131_072),
+        ON_A_CPU: (32, 8_192),
+    }
+)
+"""What cross-entropy gets instead: few rows of a vocabulary."""
+FORTH_AND_BACK = ("forward", "backward")
+BASELINES = ("eager", "composed", "compile", "aten-fused", "liger", "triton")
+
+
+@dataclass(frozen=True)
+class KernelProduct:
+    """All ops, these implementations and phases, on these platforms, from `profile` on."""
+
+    profile: str
+    impls: tuple[str, ...]
+    phases: tuple[str, ...]
+    shapes: tuple[Shape, ...]
+    platforms: tuple[Platform, ...]
+
+
+PRODUCTS = (
+    KernelProduct("quick", ("eager", "composed"), ("both",), (ON_A_CPU,), (CPU,)),
+    KernelProduct("quick", ("eager", "triton"), FORTH_AND_BACK, (MEDIUM,), (BF16,)),
+    KernelProduct("standard", BASELINES, FORTH_AND_BACK, (MEDIUM,), (BF16,)),
+    KernelProduct("standard", ("eager", "compile", "triton"), ("both",), (SMALL,), (BF16,)),
+    KernelProduct("full", ("compile", "aten-fused"), ("both",), (ON_A_CPU,), (CPU,)),
+    KernelProduct(
+        "full", BASELINES, ("forward", "backward", "both"), (MEDIUM,), (BF16, FP16, FP32)
+    ),
+    KernelProduct("full", BASELINES, FORTH_AND_BACK, (SMALL, LARGE), (BF16,)),
+)
+COPIES = (
+    ("quick", ON_A_CPU, CPU),
+    ("quick", MEDIUM, BF16),
+    ("standard", SMALL, BF16),
+    ("full", LARGE, BF16),
+    ("full", MEDIUM, FP32),
+)
+
+
+def kernel_cases(profile: str | None = None) -> tuple[tuple[str, ...], list[Any]]:
+    """Names and cases for `pytest.mark.parametrize`, in this run's profile."""
+    names = ("kernel", "impl", "phase", "n_rows", "n_cols", "device", "dtype")
+    rank = PROFILE_ORDER.index(profile or current_profile().name)
+    wanted = [p for p in PRODUCTS if PROFILE_ORDER.index(p.profile) <= rank]
+    cases = {case: None for p in wanted for case in _cases(p)}
+    return names, [pytest.param(*case) for case in cases]
+
+
+def copy_cases(profile: str | None = None) -> tuple[tuple[str, ...], list[Any]]:
+    """The copies that the ops are compared with."""
+    rank = PROFILE_ORDER.index(profile or current_profile().name)
+    wanted = [(s, p) for name, s, p in COPIES if PROFILE_ORDER.index(name) <= rank]
+    names = ("n_rows", "n_cols", "device", "dtype")
+    return names, [pytest.param(*shape, *platform) for shape, platform in wanted]
+
+
+def _cases(p: KernelProduct) -> Iterator[tuple[object, ...]]:
+    for entry, impl, shape, platform in product(
+        (*CATALOG, *IN_PLACE), p.impls, p.shapes, p.platforms
+    ):
+        if not _exists(entry, impl):
+            continue
+        phases = ("both",) if entry in IN_PLACE else p.phases
+        losses = entry.name.startswith("cross_entropy")
+        for phase in phases:
+            yield (entry.name, impl, phase, *(VOCABULARIES[shape] if losses else shape), *platform)
+
+
+def _exists(entry: KernelEntry, impl: str) -> bool:
+    """Whether the op has this implementation at all; the in-place one's rivals are the other's."""
+    if entry in IN_PLACE:
+        return impl == "triton"
+    has = {"composed": entry.composed, "aten-fused": entry.aten_fused, "liger": entry.liger}
+    return has.get(impl, entry) is not None
