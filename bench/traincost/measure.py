@@ -125,6 +125,7 @@ def measure(work: Work, bench: Bench) -> Measured:
         start.restore()
         losses = _losses(work)
     with bench.passing("energy"):
+        start.restore()
         step_s = sorted(timing.rounds_s)[len(timing.rounds_s) // 2]
         energy = bench.energy.window(work.step, step_s, bench.profile)
     return Measured(timing, arithmetic, launches, memory, losses, energy)
@@ -210,4 +211,6 @@ def status_of(measured: Measured) -> tuple[Status, dict[str, str]]:
         notes["time_median_s"] = ", ".join(reasons)
     if measured.losses.diverged_at is not None:
         return Status.DIVERGED, notes
+    if measured.energy.throttled:
+        return Status.THROTTLED, notes
     return (Status.UNSTABLE if reason else Status.OK), notes
