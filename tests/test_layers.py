@@ -12,7 +12,10 @@ LAYERS = (  # each imports from itself and from those before it
     ("instruments", ("instruments",)),
     (
         "measuring",
-        ("assemble", "calibrate", "fixture", "measure", "passes", "rates", "session", "snapshot"),
+        (
+            *("assemble", "calibrate", "child", "fixture", "measure", "passes", "rates"),
+            *("session", "snapshot", "watch", "watch_gpu"),
+        ),
     ),
     ("judging", ("judge",)),
     ("showing", ("show", "cli", "__main__", "collecting", "plugin", "running")),

@@ -2,7 +2,7 @@
 
 Traffic is counted op by op, which is what eager execution moves between an op and the memory
 system; another `impl` fuses ops where the count cannot see it, so its traffic is the compulsory
-bytes.
+bytes. Where the GPU counts its own traffic (GPM), that is what the row has, for any `impl`.
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ def record_of(
     counted = measured.arithmetic
     by_ops = case.columns()["impl"] == "eager"
     traffic_bytes = counted.ops_bytes if by_ops else counted.compulsory_bytes
+    traffic_source = "ops" if by_ops else "compulsory"
+    seen = measured.energy.activity
+    if seen.traffic_bytes is not None:
+        traffic_bytes, traffic_source = round(seen.traffic_bytes), "gpm"
     counts = Counts(work.samples, work.tokens, counted.flops, counted.model_flops, traffic_bytes)
     derived = rates(counts, times.time_median_s, peak)
     numbers = _numbers(metrics, notes)
@@ -66,7 +70,7 @@ def record_of(
         "time_first_step_s": measured.timing.first_step_s,
         "launches": measured.launches,
         "traffic_bytes": traffic_bytes,
-        "traffic_source": "ops" if by_ops else "compulsory",
+        "traffic_source": traffic_source,
         **{k: v for k, v in numbers.items() if k in COLUMNS},
     }
     for part in (times, counted, derived, measured.memory, measured.losses, measured.energy):
@@ -74,6 +78,8 @@ def record_of(
         notes |= getattr(part, "notes", {})
     del columns["notes"]
     own = {k: v for k, v in numbers.items() if k not in COLUMNS}
+    shares = ("tensor_share", "occupancy_share", "sm_share")
+    own |= {f"gpm_{k}": v for k in shares if (v := getattr(seen, k)) is not None}
     return _record(case, origin, columns, notes, status=status, metrics=own)
 
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from traincost.data.record import Record
 
 
+INTERRUPTED = 130
+"""As shells have it: 128 + SIGINT."""
+
+
 @dataclass(frozen=True)
 class Verb:
     """One subcommand."""
@@ -57,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `| head`: whoever read has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return code
 
 
@@ -146,6 +152,49 @@ def _calibrate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _watch_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trace", metavar="FILE", type=Path, help="write a CSV with a line a device and interval"
+    )
+    parser.add_argument(
+        "--interval", metavar="S", default="1", help="seconds between its lines (default: 1)"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="the summary goes there (default: stderr)"
+    )
+    parser.add_argument(
+        "command", metavar="-- COMMAND", nargs=argparse.REMAINDER, help="and its arguments"
+    )
+
+
+def _watch(options: argparse.Namespace) -> int:
+    """Run a command and tell what it took; its exit code."""
+    from traincost.show.tables import render
+    from traincost.show.watch import (
+        COLUMNS,
+        TRACE_HEADER,
+        Written,
+        interval_s,
+        summary_rows,
+        trace_line,
+    )
+    from traincost.watch import watch
+
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if not command:
+        raise BadInputError("expected a command, as in: traincost watch -- python train.py")
+    every_s = interval_s(options.interval)
+    output, trace = Written("--output", options.output), Written("--trace", options.trace)
+    trace.write(TRACE_HEADER)
+    watched = watch(command, every_s, lambda sample: trace.write(trace_line(sample)))
+    text = render("watch", COLUMNS, summary_rows(watched, options.format), options.format)
+    if not output.write(text):
+        print(text, end="", file=sys.stderr)
+    for fault in filter(None, (output.fault, trace.fault)):
+        print(f"traincost watch: {fault}", file=sys.stderr)
+    return watched.host.exit_code
+
+
 VERBS = (
     Verb(
         "machine",
@@ -158,5 +207,11 @@ VERBS = (
         "does this clock agree with torch.utils.benchmark, here and now? (about a minute)",
         _calibrate_options,
         _calibrate,
+    ),
+    Verb(
+        "watch",
+        "what any command takes: energy, power, memory, clocks; its exit code is passed on",
+        _watch_options,
+        _watch,
     ),
 )

@@ -132,6 +132,7 @@ def measure(work: Work, bench: Bench) -> Measured:
         start.restore()
         losses = _restored_only(_losses(work), work, start)
     with bench.passing("energy"):
+        start.restore()
         step_s = sorted(timing.rounds_s)[len(timing.rounds_s) // 2]
         if work.setup is None:
             energy = bench.energy.window(work.step, step_s, bench.profile)
@@ -248,4 +249,6 @@ def status_of(measured: Measured) -> tuple[Status, dict[str, str]]:
         notes["time_median_s"] = ", ".join(reasons)
     if measured.losses.diverged_at is not None:
         return Status.DIVERGED, notes
+    if measured.energy.throttled:
+        return Status.THROTTLED, notes
     return (Status.UNSTABLE if reason else Status.OK), notes

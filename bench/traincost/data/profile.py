@@ -15,14 +15,15 @@ class Profile:
     timed_s: float  # for the timed rounds; the first `MIN_ROUNDS` are taken even if they need more
     timed_max_s: float  # unless they would need more than this: then fewer rounds, and a note
     warmup_s: float  # until the steps are steady
+    energy_s: float  # of steps while energy is recorded; at least one step
 
 
 PROFILES = {
     p.name: p
     for p in (
-        Profile("quick", timed_s=0.8, timed_max_s=4.0, warmup_s=0.5),
-        Profile("standard", timed_s=2.0, timed_max_s=10.0, warmup_s=2.0),
-        Profile("full", timed_s=10.0, timed_max_s=120.0, warmup_s=10.0),
+        Profile("quick", timed_s=0.8, timed_max_s=4.0, warmup_s=0.5, energy_s=2.0),
+        Profile("standard", timed_s=2.0, timed_max_s=10.0, warmup_s=2.0, energy_s=10.0),
+        Profile("full", timed_s=10.0, timed_max_s=120.0, warmup_s=10.0, energy_s=60.0),
     )
 }
 DEFAULT_PROFILE = "quick"
