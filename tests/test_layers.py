@@ -17,8 +17,8 @@ LAYERS = (  # each imports from itself and from those before it
             *("session", "snapshot", "watch", "watch_gpu"),
         ),
     ),
-    ("judging", ("judge",)),
-    ("showing", ("show", "cli", "__main__", "collecting", "plugin", "running")),
+    ("judging", ("judge", "ab")),
+    ("showing", ("show", "verbs", "cli", "__main__", "collecting", "plugin", "running")),
 )
 ROOTS = {"traincost", "traincost_kernels", "traincost_suites"}
 

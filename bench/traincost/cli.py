@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 import traincost
 from traincost.data.errors import BadInputError
 from traincost.show.tables import FORMATS
+from traincost.verbs import ab
 
 if TYPE_CHECKING:
     from traincost.data.record import Record
@@ -37,6 +38,7 @@ class Verb:
     help: str
     add_options: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+    takes_rest: bool = False  # what follows `--` is `options.rest`
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without µ is still a terminal
-    options = _parser().parse_args(arguments)
+    given, rest = _split(sys.argv[1:] if arguments is None else list(arguments))
+    options = _parser().parse_args(given)
+    options.rest = rest
     verb: Verb = options.verb
     try:
         code = verb.run(options)
@@ -64,6 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before `--` and what after it, for verbs that take both apart."""
+    if "--" in arguments and any(v.takes_rest and v.name in arguments[:1] for v in VERBS):
+        at = arguments.index("--")
+        return arguments[:at], arguments[at + 1 :]
+    return arguments, []
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -213,5 +225,12 @@ VERBS = (
         "what any command takes: energy, power, memory, clocks; its exit code is passed on",
         _watch_options,
         _watch,
+    ),
+    Verb(
+        "ab",
+        "measure two revisions in turns on this machine, and say which cases became slower",
+        ab.add_options,
+        ab.run,
+        takes_rest=True,
     ),
 )

@@ -86,6 +86,7 @@ class Timing:
     iterations: int
     steady: bool
     waited_share: float | None = None  # of the rounds' wall time, that threads waited for a CPU
+    one_of_many: bool = False  # other processes time it too: their spread is what counts
 
 
 @dataclass(frozen=True)
@@ -104,17 +105,19 @@ class Measured:
     """All that the passes of a case gave."""
 
     timing: Timing
-    arithmetic: Arithmetic
-    launches: int | None  # None on a CPU, which launches no kernels
-    memory: Memory
-    losses: Losses
-    energy: Energy
+    arithmetic: Arithmetic | None = None  # None where there are timed passes only
+    launches: int | None = None  # None on a CPU, which launches no kernels
+    memory: Memory = field(default_factory=Memory)
+    losses: Losses = field(default_factory=Losses)
+    energy: Energy = field(default_factory=Energy)
 
 
 def measure(work: Work, bench: Bench) -> Measured:
     """Run every pass over `work.step`."""
     start = take_snapshot(work.model, work.optimizer)
     timing = _timing(work, bench, start)
+    if not bench.profile.untimed:
+        return Measured(timing)
     with bench.passing("arithmetic"):
         _settle(work, bench, start)
         _set_up(work)
@@ -131,6 +134,8 @@ def measure(work: Work, bench: Bench) -> Measured:
     with bench.passing("loss"):
         start.restore()
         losses = _restored_only(_losses(work), work, start)
+    if bench.profile.one_of_many:
+        return Measured(timing, arithmetic, launches, memory, losses)
     with bench.passing("energy"):
         start.restore()
         step_s = sorted(timing.rounds_s)[len(timing.rounds_s) // 2]
@@ -181,7 +186,8 @@ def _timing(work: Work, bench: Bench, start: Snapshot) -> Timing:
         rounds_s = timed_rounds(work, bench, iterations)
         wall_s = time.perf_counter() - begun_s
         share = contention.waited_share(waited_s, contention.waited_s(), wall_s)
-    return Timing(first_step_s, rounds_s, iterations, warm.steady, share)
+    one_of_many = bench.profile.one_of_many
+    return Timing(first_step_s, rounds_s, iterations, warm.steady, share, one_of_many)
 
 
 def timed_rounds(work: Work, bench: Bench, iterations: int) -> tuple[float, ...]:
@@ -243,8 +249,12 @@ def _number(result: Any) -> float | None:
 def status_of(measured: Measured) -> tuple[Status, dict[str, str]]:
     """The status of a case that ran to its end, and why."""
     notes: dict[str, str] = {}
-    reason = clocks.instability(measured.timing.rounds_s, measured.timing.waited_share)
-    warm = None if measured.timing.steady else "the warm-up ended with its budget, not steady"
+    timing = measured.timing
+    reason = clocks.waiting(timing.waited_share)
+    if not timing.one_of_many:
+        reason = reason or clocks.instability(timing.rounds_s)
+    steady = timing.steady or timing.one_of_many
+    warm = None if steady else "the warm-up ended with its budget, not steady"
     if reasons := [r for r in (reason, warm) if r]:
         notes["time_median_s"] = ", ".join(reasons)
     if measured.losses.diverged_at is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +73,7 @@ class Run:
     cpus: frozenset[int] = field(default_factory=measuring_cpus)
     run_id: str = field(default_factory=lambda: secrets.token_hex(4))
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    pair: int | None = None  # set by `traincost ab`
     opened: dict[str, Device] = field(default_factory=dict[str, Device])  # by kind
     _energy: dict[str, EnergySource] = field(default_factory=dict[str, EnergySource], init=False)
     _machines: dict[str, Machine] = field(default_factory=dict[str, "Machine"], init=False)
@@ -130,6 +131,7 @@ class Run:
 
     def put(self, record: Record, rounds_s: Sequence[float] = ()) -> None:
         """Save a row and its rounds."""
+        record = record if self.pair is None else replace(record, pair=self.pair)
         try:
             self.file.put(record)
             if rounds_s:

@@ -36,11 +36,11 @@ Row = dict[str, str | int | float | None]
 
 
 class ResultFile:
-    """The result CSV of one run, and the files beside it."""
+    """The result CSV of one run, or of several, and the files beside it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._records: dict[str, Record] = {}
+        self._records: dict[tuple[str, str], Record] = {}  # by run and case
         self._rounds: list[bytes] = [gzip.compress(b"case_id,round,time_s\n")]
 
     @property
@@ -50,7 +50,11 @@ class ResultFile:
 
     def put(self, record: Record) -> None:
         """Add the row of a case, or replace it, and save the file."""
-        rows = {**self._records, record.case_id: record}
+        self.put_all([record])
+
+    def put_all(self, records: Iterable[Record]) -> None:
+        """Add rows, or replace them, and save the file."""
+        rows = {**self._records, **{(r.run_id, r.case_id): r for r in records}}
         _replace(self.path, to_csv(rows.values()).encode("utf-8", "backslashreplace"))
         self._records = rows
 
