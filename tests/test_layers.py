@@ -18,7 +18,7 @@ LAYERS = (  # each imports from itself and from those before it
         ),
     ),
     ("judging", ("judge", "ab")),
-    ("showing", ("show", "verbs", "cli", "__main__", "collecting", "plugin", "running")),
+    ("showing", ("show", "verbs", "cli", "__main__", "collecting", "plugin", "running", "side")),
 )
 ROOTS = {"traincost", "traincost_kernels", "traincost_suites"}
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from traincost.ab.side import Side
 from traincost.assemble import bare_record
 from traincost.collecting import CASE, UNAVAILABLE, Plan, name_cases, plan
 from traincost.data.errors import BadInputError
@@ -26,6 +25,7 @@ from traincost.passes import Passes, wall_time
 from traincost.session import ResultsNotSavedError, Run, choose_devices, finished_cases
 from traincost.show.progress import CaseProgress
 from traincost.show.summary import WIDTH, cost_table, reason_lines, status_line, wall_time_line
+from traincost.side import Side
 from traincost.snapshot import seed_all
 
 BAD_INPUT = 2

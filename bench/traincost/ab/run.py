@@ -76,6 +76,7 @@ class AbRun:
     _log_ratios: dict[str, list[float]] = field(init=False)
     _failed: dict[str, str] = field(init=False)
     _left_out: dict[str, list[str]] = field(init=False)
+    _of_pairs: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._records, self._modules = {BASE: [], HEAD: []}, {BASE: {}, HEAD: {}}
@@ -110,6 +111,7 @@ class AbRun:
             self._log_ratios = {c: r for c, r in self._log_ratios.items() if c not in self._failed}
             if sequential is None:
                 looks = self._looks(time.monotonic() - begun_s)
+                self._of_pairs = looks.pairs[-1]
                 sequential = Sequential(tuple(self._log_ratios), self.rule, looks)
             if pairs == sequential.pairs_needed:
                 sequential.look(
@@ -195,7 +197,7 @@ class AbRun:
         begun_s: float,
     ) -> Progress:
         spent_s = time.monotonic() - begun_s
-        of_pairs = None if sequential is None else sequential.looks.pairs[-1]
+        of_pairs = self._of_pairs
         left_s = None if of_pairs is None else spent_s / pairs * (of_pairs - pairs)
         verdicts = {} if sequential is None else sequential.verdicts
         return Progress(pairs, of_pairs, len(waiting), len(cases), "", left_s, verdicts)

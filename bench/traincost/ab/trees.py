@@ -78,7 +78,7 @@ def trees_of(
             ]
             shared, replaced = _share_suites(sides, suites_from, suites, origin)
             project = root or origin
-            yield Trees(*sides, origin, project, shared, replaced, suites_from)
+            yield Trees(sides[0], sides[1], origin, project, shared, replaced, suites_from)
         finally:
             for worktree in worktrees:
                 _git(root, "worktree", "remove", "--force", "--force", str(worktree))

@@ -93,7 +93,8 @@ def _some(names: tuple[str, ...]) -> str:
 def progress_shown() -> Iterator[Callable[[Progress], None]]:
     """A bar on a terminal: pairs done, who runs, what is undecided, the time left."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress as Bar, TextColumn
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-
 TAKE_A_VALUE = ("-k", "-m", "-p", "-o", "-c", "-W", "--cost-device", "--cost-profile")
 """Options of pytest whose value could be taken for a path."""
 
@@ -59,9 +58,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and judge; the exit code of the gate."""
+    from traincost.ab.prepare import prepared
     from traincost.ab.process import Sides
     from traincost.ab.run import AbRun, result_files
-    from traincost.ab.prepare import prepared
     from traincost.ab.trees import BASE, HEAD, trees_of
     from traincost.judge.rule import Rule
     from traincost.judge.sequential import resolvable_rel
@@ -102,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def pytest_arguments(given: list[str], k: str | None) -> tuple[list[str], list[str]]:
-    """pytest's arguments, and the paths of the suites among them."""
+    """Pytest's arguments, and the paths of the suites among them."""
     before = ["", *given[:-1]]
     suites = [
         argument.partition("::")[0]
