@@ -102,10 +102,10 @@ def run(options: argparse.Namespace) -> int:
 
 def pytest_arguments(given: list[str], k: str | None) -> tuple[list[str], list[str]]:
     """Pytest's arguments, and the paths of the suites among them."""
-    before = ["", *given[:-1]]
+    before = ["", *given]
     suites = [
         argument.partition("::")[0]
-        for argument, last in zip(given, before, strict=True)
+        for argument, last in zip(given, before, strict=False)
         if not argument.startswith("-") and last not in TAKE_A_VALUE
     ]
     arguments = list(given) if suites else ["suites", *given]
