@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,8 +23,8 @@ from traincost.data.results import ResultFile
 from traincost.judge.rule import Judged, Rule
 from traincost.judge.sequential import Looks, Sequential
 
-USED = (Status.OK, Status.UNSTABLE)
-"""Rows of a pair that are used: the spread that counts is that between processes."""
+LEFT_OUT = {Status.THROTTLED: "was throttled", Status.UNSTABLE: "waited for a CPU"}
+"""Rows whose pair is not used: in a process that is one of many, `unstable` means waiting."""
 FEWEST_PAIRS = 4
 
 
@@ -108,16 +109,15 @@ class AbRun:
         for turn in turns(self.cpus, self.sides.threads, self.rng):
             self._pair(turn, waiting, self._progress(pairs, cases, waiting, sequential, begun_s))
             pairs = turn.pair
-            self._log_ratios = {c: r for c, r in self._log_ratios.items() if c not in self._failed}
             if sequential is None:
                 looks = self._looks(time.monotonic() - begun_s)
                 self._of_pairs = looks.pairs[-1]
-                sequential = Sequential(tuple(self._log_ratios), self.rule, looks)
-            if pairs == sequential.pairs_needed:
-                sequential.look(
-                    {case: self._log_ratios.get(case, ()) for case in sequential.undecided}
-                )
+                judged = tuple(c for c in cases if c not in self._failed)
+                sequential = Sequential(judged, self.rule, looks)
             waiting = [c for c in sequential.undecided if c not in self._failed]
+            if pairs == sequential.pairs_needed:
+                sequential.look({case: self._log_ratios.get(case, ()) for case in waiting})
+                waiting = [c for c in sequential.undecided if c not in self._failed]
             if not waiting:
                 break
         assert sequential is not None  # there was at least one pair
@@ -125,7 +125,7 @@ class AbRun:
             records={side: tuple(rows) for side, rows in self._records.items()},
             verdicts={c: j for c, j in sequential.verdicts.items() if c not in self._failed},
             failed=self._failed,
-            left_out={c: ", ".join(why) for c, why in self._left_out.items()},
+            left_out={case: _counted(why) for case, why in self._left_out.items()},
             modules=self._modules,
             pairs=pairs,
             length_s=time.monotonic() - begun_s,
@@ -154,19 +154,20 @@ class AbRun:
             self._records[side] += rows[side].values()
             self.files[side].put_all(tuple(rows[side].values()))
         for case in cases:
-            self._take(case, turn.pair, {side: rows[side].get(case) for side in rows})
+            self._take(case, {side: rows[side].get(case) for side in rows})
         self.tell(replace(at, pairs=turn.pair, running=""))
 
-    def _take(self, case: str, pair: int, rows: Mapping[str, Record | None]) -> None:
+    def _take(self, case: str, rows: Mapping[str, Record | None]) -> None:
         """The log ratio of a pair, or why there is none."""
         times_s: dict[str, float] = {}
         for side in (BASE, HEAD):
             record = rows[side]
             status = "no row" if record is None else record.status
-            if record is not None and status in USED and record.time_median_s:
+            if record is not None and status == Status.OK and record.time_median_s:
                 times_s[side] = record.time_median_s
-            elif status == Status.THROTTLED:
-                self._left_out.setdefault(case, []).append(f"pair {pair}: {side} throttled")
+            elif status in LEFT_OUT:
+                why = f"{side.upper()} {LEFT_OUT[Status(status)]}"
+                self._left_out.setdefault(case, []).append(why)
             else:
                 why = "" if record is None else f": {record.notes}"
                 self._failed[case] = f"{side.upper()}: {status}{why}"
@@ -201,6 +202,11 @@ class AbRun:
         left_s = None if of_pairs is None else spent_s / pairs * (of_pairs - pairs)
         verdicts = {} if sequential is None else sequential.verdicts
         return Progress(pairs, of_pairs, len(waiting), len(cases), "", left_s, verdicts)
+
+
+def _counted(reasons: Sequence[str]) -> str:
+    """Each reason with the number of pairs."""
+    return ", ".join(f"{why} in {n} pairs" for why, n in Counter(reasons).most_common())
 
 
 def result_files(folder: Path) -> dict[str, ResultFile]:
