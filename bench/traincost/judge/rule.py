@@ -1,48 +1,44 @@
 """The verdict on one case: how sure can one be that it became slower, or that it did not?
 
 The unit is the process: log(median of its rounds). Paired, one number a pair: log(head / base).
-Everything is decided on a t interval of the mean of those numbers, whose two ends have their own
-error: `alpha` for saying REGRESSION, `beta` for saying HELD, each over the whole suite.
+Both ends of the interval (`bounds.py`) have their own error: `alpha`, over the whole suite, for
+saying REGRESSION; `beta`, of the case, for saying HELD.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
+import numpy as np
 
-class Verdict(StrEnum):
-    """What can be said about one case."""
+from traincost.judge.bounds import (
+    HELD_PAIRS,
+    REGRESSION_PAIRS,
+    VERDICTS,
+    Errors,
+    decide,
+    paired_bounds,
+    plain,
+    trimmed,
+    trimmed_at_each_end,
+)
+from traincost.judge.planning import pairs_to_decide
+from traincost.judge.unpaired import judge_unpaired
+from traincost.judge.verdict import Judged, Rule, Verdict
+from traincost.judge.words import with_bounds, without_bounds
 
-    REGRESSION = "regression"  # proven slower, and by the floor at least
-    HELD = "held"  # proven slower by less than the margin
-    FASTER = "faster"  # proven faster, and by the floor at least; it passes as HELD does
-    INCONCLUSIVE = "inconclusive"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What counts as slower, and how often one may be wrong. The knob for people is the margin."""
-
-    margin_rel: float = 0.05  # --fail-if-slower
-    floor_rel: float = 0.02  # a smaller effect is never a regression; never above the margin
-    alpha: float = 0.01  # of a suite of unchanged cases: the share that may be called slower
-    beta: float = 0.01  # of a suite of cases slower by the margin: the share with one called HELD
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A verdict and what it rests on. All effects are head / base - 1."""
-
-    verdict: Verdict
-    estimate_rel: float
-    lower_rel: float | None  # proven slower where above 0; None where it cannot be had
-    upper_rel: float | None  # held where under the margin
-    n: int  # pairs, or runs of the side that has fewer
-    pairs_to_decide: int | None  # about how many in all, where INCONCLUSIVE and known
-    reason: str
+__all__ = [
+    "Judged",
+    "Rule",
+    "Verdict",
+    "judge_cases",
+    "judge_paired",
+    "judge_suite_mean",
+    "judge_unpaired",
+    "typical_sd",
+]
 
 
 def judge_paired(
@@ -50,40 +46,30 @@ def judge_paired(
     rule: Rule,
     *,
     n_cases: int,
-    look: int | None = None,
     typical_sd: float | None = None,
+    spent: tuple[float, float] = (1.0, 1.0),
 ) -> Judged:
     """One case measured in pairs.
 
-    `n_cases` shares out `alpha` and `beta`. `look` is the number, from 0, of a group-sequential
-    look (`sequential.py`); None where the pairs are all there will be. `typical_sd` is the spread
-    of a log ratio in the other cases, which guards against a spread that is small by chance.
+    `n_cases` shares out `alpha`. `typical_sd` is the spread of one log ratio in the typical case of
+    the suite, which guards against a spread that is small by chance (`judge_cases` finds it).
+    `spent` are the shares of `alpha` and `beta` that a look may use (`sequential.py`); all of both
+    where the pairs are all there will be.
     """
-    raise NotImplementedError
+    errors = Errors(rule.case_alpha(n_cases) * spent[0], rule.beta * spent[1])
+    return _judge(log_ratios, rule, errors, typical_sd or 0.0, REGRESSION_PAIRS)
 
 
 def judge_cases(
     log_ratios_by_case: Mapping[str, Sequence[float]], rule: Rule
 ) -> Mapping[str, Judged]:
     """All paired cases of a suite, judged once, each with the typical spread of all."""
-    raise NotImplementedError
-
-
-def judge_unpaired(
-    base_logs: Sequence[float],  # (n_runs,) log(time_median_s)
-    head_logs: Sequence[float],  # (n_runs,)
-    rule: Rule,
-    *,
-    n_cases: int,
-    spread_rel: float | None = None,
-    spread_n: int | None = None,
-) -> Judged:
-    """One case measured in runs that are not paired: Welch's interval.
-
-    With one run on a side only what exceeds `spread_rel` (the standard deviation between runs,
-    from `spread_n` of them, that the rows recorded) can be called; without it INCONCLUSIVE.
-    """
-    raise NotImplementedError
+    typical = typical_sd(list(log_ratios_by_case.values()))
+    n_cases = len(log_ratios_by_case)
+    return {
+        case: judge_paired(log_ratios, rule, n_cases=n_cases, typical_sd=typical)
+        for case, log_ratios in log_ratios_by_case.items()
+    }
 
 
 def judge_suite_mean(
@@ -95,11 +81,33 @@ def judge_suite_mean(
     """The geometric mean over the cases of one suite file: many small slow-downs add up.
 
     It has a share of `alpha`, spread over the `n_suites` suite files judged together, and uses the
-    pairs that every case has.
+    first pairs, those that every case has.
     """
-    raise NotImplementedError
+    rows = list(log_ratios_by_case.values())
+    shortest = min(map(len, rows), default=0)
+    means = [statistics.fmean(row[i] for row in rows) for i in range(shortest)]
+    return _judge(means, rule, Errors(rule.mean_alpha(n_suites), rule.beta), 0.0, HELD_PAIRS)
 
 
-def log_of(rel: float) -> float:
-    """0.05 -> log(1.05)."""
-    return math.log1p(rel)
+def typical_sd(log_ratios: Sequence[Sequence[float]]) -> float | None:
+    """The median over cases of the standard deviation of a log ratio; None where none is known."""
+    spreads = [statistics.stdev(row) for row in log_ratios if len(row) > 1]
+    return statistics.median(spreads) if spreads else None
+
+
+def _judge(
+    log_ratios: Sequence[float], rule: Rule, errors: Errors, typical: float, call_pairs: int
+) -> Judged:
+    n = len(log_ratios)
+    if not n or not all(map(math.isfinite, log_ratios)):
+        raise ValueError(f"log ratios {list(log_ratios)}: expected one at least, all finite")
+    if n == 1:
+        return without_bounds(log_ratios[0], 1, "one pair: its spread is not known", HELD_PAIRS)
+    d = np.asarray(log_ratios, np.float64)[None, :]
+    bounds = paired_bounds(d, errors, typical)
+    (code,) = decide(bounds, rule, may_call=n >= call_pairs, may_hold=n >= HELD_PAIRS)
+    g = trimmed_at_each_end(n)
+    at = trimmed(d, g) if g else plain(d)
+    sd = max(float(at.se[0]) * math.sqrt(n), typical)
+    enough = pairs_to_decide(float(at.mean[0]), sd, n, rule, errors, call_pairs)
+    return with_bounds(VERDICTS[code], bounds, n, "pairs", enough)
