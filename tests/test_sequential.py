@@ -75,11 +75,18 @@ def test_a_case_that_failed_in_the_meantime_drops_out() -> None:
     assert "b" not in sequential.undecided
 
 
-def test_too_few_pairs_are_refused_and_more_than_needed_are_not_looked_at() -> None:
-    d = ratios(a=0.0)
-    with pytest.raises(ValueError, match="a: 3 pairs, expected 4"):
-        Sequential(["a"], Rule()).look({"a": d["a"][:3]})
-    assert Sequential(["a"], Rule()).look(d)["a"].n == 4
+def test_pairs_beyond_those_needed_are_not_looked_at() -> None:
+    assert Sequential(["a"], Rule()).look(ratios(a=0.0))["a"].n == 4
+
+
+def test_a_case_with_pairs_left_out_is_judged_on_what_it_has_and_goes_on() -> None:
+    d = ratios(a=0.0, b=0.0, c=0.0)
+    sequential = Sequential(["a", "b", "c"], Rule())
+    seen = sequential.look({"a": d["a"], "b": d["b"][:3], "c": []})
+    assert seen["b"].n == 3
+    assert seen["b"].verdict is Verdict.INCONCLUSIVE
+    assert "c" not in seen
+    assert {"b", "c"} <= {*sequential.undecided}
 
 
 def test_the_order_of_the_cases_changes_no_verdict() -> None:

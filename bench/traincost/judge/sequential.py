@@ -88,15 +88,14 @@ class Sequential:
 
         Decided ones drop out. At the last look what is left stays INCONCLUSIVE. A case that is
         missing here (it failed in the meantime) drops out with the verdict it had, if any; pairs
-        beyond those needed are not looked at.
+        beyond those needed are not looked at. One that has fewer, since some were left out, is
+        judged on what it has; one that has none stays as it is.
         """
         needed = self.pairs_needed
-        cases = [case for case in self.undecided if case in log_ratios_by_case]
+        undecided = [case for case in self.undecided if case in log_ratios_by_case]
+        cases = [case for case in undecided if log_ratios_by_case[case]]
         for case in cases:
-            given = log_ratios_by_case[case]
-            if len(given) < needed:
-                raise ValueError(f"{case}: {len(given)} pairs, expected {needed} at this look")
-            self._log_ratios[case] = list(given[:needed])
+            self._log_ratios[case] = list(log_ratios_by_case[case][:needed])
         typical = typical_sd(list(self._log_ratios.values()))
         spent = self._looks.spent(self._number) if cases else (0.0, 0.0)
         seen = {
@@ -110,6 +109,7 @@ class Sequential:
             for case in cases
         }
         self._verdicts |= seen
-        self._undecided = [c for c in cases if seen[c].verdict is Verdict.INCONCLUSIVE]
+        decided = {c for c in cases if seen[c].verdict is not Verdict.INCONCLUSIVE}
+        self._undecided = [c for c in undecided if c not in decided]
         self._number += 1
         return seen
