@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING
 
 from traincost.data.errors import BadInputError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SPREADS_REL = (0.01, 0.02)
 _UNITS = {"s": 1, "m": 60, "h": 3600}
+FEWEST_PAIRS = 2
 SHOWN = 5
 
 
@@ -58,15 +60,16 @@ def plan_lines(
     """What the budget has room for, before it starts."""
     lines = [
         f"{expected.n_cases} cases, about {expected.pair_s:.0f} s a pair: about {expected.pairs} "
-        f"pairs in {budget_s / 60:g} min; fails if slower by {rule.margin_rel:.3g} or more".replace(
-            f"{rule.margin_rel:.3g}", f"{rule.margin_rel:.0%}"
-        )
+        f"pairs in {budget_s / 60:g} min; fails if slower by {rule.margin_rel:.0%} or more"
     ]
-    for spread_rel in SPREADS_REL if expected.pairs >= 2 else ():
-        found = resolvable(expected.pairs, spread_rel)
-        lines.append(
-            f"at {spread_rel:.0%} spread between runs, {found:+.1%} is called 9 times in 10"
+    for spread_rel in SPREADS_REL:
+        found = resolvable(expected.pairs, spread_rel) if expected.pairs >= FEWEST_PAIRS else inf
+        said = (
+            "no slow-down can be called"
+            if found == inf
+            else f"{found:+.1%} is called 9 times in 10"
         )
+        lines.append(f"at a spread of {spread_rel:.0%} between runs {said}")
     return lines
 
 
