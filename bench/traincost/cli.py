@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 import traincost
 from traincost.data.errors import BadInputError
 from traincost.show.tables import FORMATS
-from traincost.verbs import ab
+from traincost.verbs import ab, gate
 
 if TYPE_CHECKING:
     from traincost.data.record import Record
@@ -232,5 +232,11 @@ VERBS = (
         ab.add_options,
         ab.run,
         takes_rest=True,
+    ),
+    Verb(
+        "gate",
+        "did a change cost something? verdicts and an exit code from the result CSVs of both sides",
+        gate.add_options,
+        gate.run,
     ),
 )

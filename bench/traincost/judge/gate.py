@@ -24,7 +24,6 @@ from traincost.judge.line import (
 )
 from traincost.judge.measurements import Measurements
 from traincost.judge.policy import TIME, Policy, matches
-from traincost.judge.rule import Judged
 from traincost.judge.sides import (
     BASE,
     FAILING,
@@ -39,6 +38,7 @@ from traincost.judge.sides import (
     one_work,
     statuses_text,
 )
+from traincost.judge.verdict import Judged
 
 __all__ = ["CaseVerdict", "GateReport", "Outcome", "gate"]
 

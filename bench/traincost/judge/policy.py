@@ -29,7 +29,7 @@ from typing import Any
 
 from traincost.data.errors import BadInputError
 from traincost.judge.exact import EXACT
-from traincost.judge.rule import Rule
+from traincost.judge.verdict import Rule
 
 TIME = "time_median_s"
 STATISTICAL = (TIME, "gpu_energy_j", "cpu_energy_j", "device_peak_bytes")
