@@ -24,6 +24,7 @@ from traincost.judge.rule import (
     judge_unpaired,
 )
 from traincost.judge.sides import BASE, HEAD, LEFT_OUT, MEASURED, Case, differences, having
+from traincost.judge.unpaired import typical_run_sd
 
 FEWEST_FOR_A_MEAN = 2
 
@@ -43,6 +44,14 @@ class Sample:
         """Names it among those of its metric."""
         return f"{self.label}{self.case.case_id}"
 
+    def logs(self) -> tuple[list[float], list[float]]:
+        """Of the values of BASE's runs, and of HEAD's."""
+        base, head = (
+            [math.log(getattr(r, self.metric)) for r in rows]
+            for rows in (self.case.base, self.case.head)
+        )
+        return base, head
+
 
 @dataclass
 class Measurements:
@@ -54,7 +63,7 @@ class Measurements:
     def __post_init__(self) -> None:
         self._samples: list[Sample] = []
         self._lines: list[CaseVerdict] = []
-        self._failed: dict[str, Pairs] = {}
+        self._counted: dict[str, Pairs] = {}  # cases of an A/B without a verdict
 
     def add(self, case: Case) -> None:
         """A case that both sides have, of one workload."""
@@ -63,10 +72,10 @@ class Measurements:
 
     def add_failed(self, case: Case) -> None:
         """A case that failed in the end: an A/B counted it among its cases while it ran."""
-        if is_paired(case) and case.base and case.head:
+        if is_paired(case):
             pairs = pairs_of(case)
-            if pairs.log_ratios and pairs.failed_in is not None:
-                self._failed[case.case_id] = pairs
+            if pairs.failed_in is not None and pairs.failed_in > 1:
+                self._counted[case.case_id] = pairs
 
     def lines(self, verdicts: Mapping[str, Judged] | None = None) -> list[CaseVerdict]:
         """All lines; `verdicts` of time, by case, where they have been decided already."""
@@ -115,13 +124,14 @@ class Measurements:
         for machine in machines:
             at = _of(used, machine)
             ok = replace(at, base=_ok(at.base), head=_ok(at.head))
+            pairs = pairs_of(_of(case, machine), metric) if is_paired(case) else None
             if not ok.base or not ok.head:
                 self._lines.append(self._left_out(at, metric))
+                if pairs is not None and metric == TIME:
+                    self._counted[case.case_id] = pairs
                 continue
             label = f"{_machine_name(ok.head[0])}: " if len(machines) > 1 else ""
-            paired = is_paired(case)
-            pairs = pairs_of(_of(case, machine), metric) if paired else None
-            if paired and metric != TIME and (pairs is None or len(pairs.log_ratios) < 2):
+            if pairs is not None and metric != TIME and len(pairs.log_ratios) < 2:
                 pairs = None  # an A/B measures energy and memory in its first pair only
             self._samples.append(Sample(ok, metric, label, rule, pairs))
 
@@ -144,42 +154,37 @@ class Measurements:
         n_cases = len(samples)
         judged: dict[str, Judged] = {}
         if samples and samples[0].metric == TIME:
-            judged |= self._replayed(paired, rules, n_cases, samples)
+            judged |= self._replayed(paired, rules, samples)
         else:
             for rule in dict.fromkeys(rules.values()):
                 mine = {
                     k: list(p.log_ratios.values()) for k, p in paired.items() if rules[k] == rule
                 }
-                judged |= judge_cases(mine, _share_of(rule, len(mine), n_cases)) if mine else {}
-        for sample in samples:
-            if sample.pairs is None:
-                judged[sample.key] = _judge_runs(sample, n_cases)
+                judged |= judge_cases(mine, _share_of(rule, len(mine) / n_cases)) if mine else {}
+        runs = {s.key: s.logs() for s in samples if s.pairs is None}
+        typical = typical_run_sd(runs.values())
+        judged |= {s.key: _judge_runs(s, n_cases, typical) for s in samples if s.pairs is None}
         return judged
 
     def _replayed(
-        self,
-        paired: Mapping[str, Pairs],
-        rules: Mapping[str, Rule],
-        n_cases: int,
-        samples: Sequence[Sample],
+        self, paired: Mapping[str, Pairs], rules: Mapping[str, Rule], samples: Sequence[Sample]
     ) -> dict[str, Judged]:
-        rows = [r for s in samples for r in (*s.case.base, *s.case.head)]
-        failed = {f"failed {k}": p for k, p in self._failed.items() if p.failed_in != 1}
-        everything = {**paired, **failed}
+        """The looks of an A/B over its files, cases that it counted and did not judge included."""
         if not paired:
             return {}
-        all_rules = {**rules, **dict.fromkeys(failed, self.policy.rule)}
-        last = max(p.last for p in everything.values())
-        unpaired = n_cases - len(paired)
-        share = len(everything) / (len(everything) + unpaired)
-        shared = {k: replace(all_rules[k], alpha=all_rules[k].alpha * share) for k in everything}
+        counted = {f"counted {key}": pairs for key, pairs in self._counted.items()}
+        everything = {**paired, **counted}
+        share = len(everything) / (len(samples) + len(counted))
+        shared = {key: _share_of(rules.get(key, self.policy.rule), share) for key in everything}
+        rows = [r for s in samples for r in (*s.case.base, *s.case.head)]
+        last = max(pairs.last for pairs in everything.values())
         return replay(everything, shared, looks_for(planned_pairs(rows), last))
 
     def _means(self) -> list[CaseVerdict]:
         """One line a suite file whose cases ran in pairs."""
         by_suite: dict[str, dict[str, list[float]]] = {}
         for s in self._samples:
-            if s.metric == TIME and s.pairs is not None and s.pairs.log_ratios:
+            if s.metric == TIME and s.pairs is not None and len(s.pairs.log_ratios) > 1:
                 cases = by_suite.setdefault(f"{s.label}{s.case.suite}", {})
                 cases[s.case.case_id] = list(s.pairs.log_ratios.values())
         suites = {k: v for k, v in by_suite.items() if len(v) >= FEWEST_FOR_A_MEAN}
@@ -249,11 +254,7 @@ def _too_few(pairs: Pairs | None) -> str:
     return f"{n} {'pair' if n == 1 else 'pairs'} can be used, too few for a look"
 
 
-def _judge_runs(sample: Sample, n_cases: int) -> Judged:
-    base, head = (
-        [math.log(getattr(r, sample.metric)) for r in rows]
-        for rows in (sample.case.base, sample.case.head)
-    )
+def _judge_runs(sample: Sample, n_cases: int, typical_sd: float | None) -> Judged:
     recorded = [
         (r.run_spread_rel, r.run_spread_n)
         for r in (*sample.case.base, *sample.case.head)
@@ -261,12 +262,18 @@ def _judge_runs(sample: Sample, n_cases: int) -> Judged:
     ]
     spread_rel, spread_n = max(recorded, key=lambda s: s[0], default=(None, None))
     return judge_unpaired(
-        base, head, sample.rule, n_cases=n_cases, spread_rel=spread_rel, spread_n=spread_n
+        *sample.logs(),
+        sample.rule,
+        n_cases=n_cases,
+        spread_rel=spread_rel,
+        spread_n=spread_n,
+        typical_sd=typical_sd,
     )
 
 
-def _share_of(rule: Rule, part: int, whole: int) -> Rule:
-    return replace(rule, alpha=rule.alpha * part / whole)
+def _share_of(rule: Rule, share: float) -> Rule:
+    """For a part of the family's cases."""
+    return replace(rule, alpha=rule.alpha * share)
 
 
 def _with(rows: Iterable[Record], metric: str) -> tuple[Record, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from traincost.data.errors import BadInputError
-from traincost.data.record import Record, Status
+from traincost.data.record import Record, Status, notes_text
 from traincost.judge.policy import TIME
 from traincost.judge.rule import Judged, Rule
 from traincost.judge.sequential import Looks, Sequential
@@ -31,9 +31,10 @@ class Pairs:
     failed_in: int | None  # the first pair that failed on a side
 
 
-def planned_note(most_pairs: int) -> str:
-    """What an A/B writes into `notes` at `pair`."""
-    return f"one of at most {most_pairs}"
+def with_plan(record: Record, most_pairs: int) -> Record:
+    """A row of an A/B, with how many pairs it planned in `notes`."""
+    note = notes_text({"pair": f"one of at most {most_pairs}"})
+    return replace(record, notes="; ".join(filter(None, [record.notes, note])))
 
 
 def planned_pairs(records: Iterable[Record]) -> int | None:

@@ -32,7 +32,7 @@ ORDER = (
     *(Outcome.NOT_GATED, Outcome.NEW, Outcome.EQUAL),
 )
 RESULT = {
-    HELD: "held",
+    HELD: "passed",
     REGRESSION: "failed",
     BAD_INPUT: "nothing to gate",
     INCONCLUSIVE: "inconclusive",
@@ -108,7 +108,9 @@ def _effect(rel: float | None) -> str:
 def note_lines(report: GateReport) -> list[str]:
     """What to know beside the verdicts."""
     apart = [f"BASE and HEAD differ in {d}" for d in report.differences]
-    left_out = [f"left out: {line}" for line in _some(report.left_out)]
+    named = {line.case_id for line in report.verdicts if line.verdict == Outcome.LEFT_OUT}
+    others = [line for line in report.left_out if line.rpartition(": ")[0] not in named]
+    left_out = [f"left out: {line}" for line in _some(others)]
     return [*apart, *left_out, *(f"note: {line}" for line in _some(report.warnings))]
 
 
