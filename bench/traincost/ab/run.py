@@ -20,6 +20,7 @@ from traincost.ab.trees import BASE, HEAD
 from traincost.data.errors import BadInputError
 from traincost.data.record import Record, Status
 from traincost.data.results import ResultFile
+from traincost.judge.replay import with_plan
 from traincost.judge.rule import Judged, Rule
 from traincost.judge.sequential import Looks, Sequential
 
@@ -149,13 +150,17 @@ class AbRun:
                 side, turn.pair, cases, seed=turn.seed, untimed=turn.pair == 1, cpus=turn.cpus
             )
             self._check(side, ran)
-            rows[side] = {record.case_id: record for record in ran.records}
+            rows[side] = {record.case_id: self._planned(record) for record in ran.records}
         for side in (BASE, HEAD):
             self._records[side] += rows[side].values()
             self.files[side].put_all(tuple(rows[side].values()))
         for case in cases:
             self._take(case, {side: rows[side].get(case) for side in rows})
         self.tell(replace(at, pairs=turn.pair, running=""))
+
+    def _planned(self, record: Record) -> Record:
+        """With the number of pairs, so that `traincost gate` can take the same looks again."""
+        return record if self._of_pairs is None else with_plan(record, self._of_pairs)
 
     def _take(self, case: str, rows: Mapping[str, Record | None]) -> None:
         """The log ratio of a pair, or why there is none."""
