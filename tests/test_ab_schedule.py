@@ -7,7 +7,7 @@ import pytest
 
 from traincost.ab.schedule import estimate, turns
 from traincost.data.errors import BadInputError
-from traincost.show.ab import duration_s, share
+from traincost.show.ab import duration_s
 from traincost.verbs.ab import pytest_arguments
 
 
@@ -47,16 +47,6 @@ def test_a_budget_is_a_time(text: str, seconds: float) -> None:
 def test_a_budget_that_is_no_time_is_named(text: str) -> None:
     with pytest.raises(BadInputError, match="--budget"):
         duration_s(text)
-
-
-def test_a_margin_is_a_share() -> None:
-    assert share("5%") == share("0.05") == 0.05
-
-
-@pytest.mark.parametrize("text", ["", "0", "0%", "100%", "5", "-5%", "five", "nan"])
-def test_a_margin_that_is_no_share_is_named(text: str) -> None:
-    with pytest.raises(BadInputError, match="--fail-if-slower"):
-        share(text)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from traincost.ab.trees import BASE, HEAD
 from traincost.data.errors import BadInputError
 from traincost.data.record import Record, Status
 from traincost.data.results import ResultFile
+from traincost.judge.family import Family
 from traincost.judge.replay import with_plan
 from traincost.judge.rule import Judged, Rule
-from traincost.judge.sequential import Looks, Sequential
+from traincost.judge.sequential import Looks
 
 LEFT_OUT = {Status.THROTTLED: "was throttled", Status.UNSTABLE: "waited for a CPU"}
 """Rows whose pair is not used: in a process that is one of many, `unstable` means waiting."""
@@ -66,7 +67,6 @@ class AbRun:
     """One A/B from the collection of its cases to its verdicts."""
 
     sides: Sides
-    rule: Rule
     budget_s: float
     cpus: Sequence[int]
     rng: random.Random
@@ -101,30 +101,30 @@ class AbRun:
         pair_s = sum(ran.length_s for ran in found.values()) + 2 * CASE_S * len(common)
         return common, alone, estimate(len(common), pair_s, self.budget_s)
 
-    def measure(self, cases: Sequence[str]) -> Measured:
-        """Pairs until every case is decided or the budget ends."""
+    def measure(self, rules: Mapping[str, Rule]) -> Measured:
+        """Pairs until every case is decided, by its own rule, or the budget ends."""
         begun_s = time.monotonic()
+        cases = tuple(rules)
         waiting = list(cases)
-        sequential: Sequential | None = None
+        family: Family | None = None
         pairs = 0
         for turn in turns(self.cpus, self.sides.threads, self.rng):
-            self._pair(turn, waiting, self._progress(pairs, cases, waiting, sequential, begun_s))
+            self._pair(turn, waiting, self._progress(pairs, cases, waiting, family, begun_s))
             pairs = turn.pair
-            if sequential is None:
+            if family is None:
                 looks = self._looks(time.monotonic() - begun_s)
                 self._of_pairs = looks.pairs[-1]
-                judged = tuple(c for c in cases if c not in self._failed)
-                sequential = Sequential(judged, self.rule, looks)
-            waiting = [c for c in sequential.undecided if c not in self._failed]
-            if pairs == sequential.pairs_needed:
-                sequential.look({case: self._log_ratios.get(case, ()) for case in waiting})
-                waiting = [c for c in sequential.undecided if c not in self._failed]
+                family = Family({c: r for c, r in rules.items() if c not in self._failed}, looks)
+            waiting = [c for c in family.undecided if c not in self._failed]
+            if pairs == family.pairs_needed:
+                family.look({case: self._log_ratios.get(case, ()) for case in waiting})
+                waiting = [c for c in family.undecided if c not in self._failed]
             if not waiting:
                 break
-        assert sequential is not None  # there was at least one pair
+        assert family is not None  # there was at least one pair
         return Measured(
             records={side: tuple(rows) for side, rows in self._records.items()},
-            verdicts={c: j for c, j in sequential.verdicts.items() if c not in self._failed},
+            verdicts={c: j for c, j in family.verdicts.items() if c not in self._failed},
             failed=self._failed,
             left_out={case: _counted(why) for case, why in self._left_out.items()},
             modules=self._modules,
@@ -199,13 +199,13 @@ class AbRun:
         pairs: int,
         cases: Sequence[str],
         waiting: Sequence[str],
-        sequential: Sequential | None,
+        family: Family | None,
         begun_s: float,
     ) -> Progress:
         spent_s = time.monotonic() - begun_s
         of_pairs = self._of_pairs
         left_s = None if of_pairs is None else spent_s / pairs * (of_pairs - pairs)
-        verdicts = {} if sequential is None else sequential.verdicts
+        verdicts = {} if family is None else family.verdicts
         return Progress(pairs, of_pairs, len(waiting), len(cases), "", left_s, verdicts)
 
 

@@ -86,6 +86,19 @@ class Policy:
             return False
         return self.inconclusive == "fail" or self.is_required(case_id)
 
+    def among(self, case_ids: Iterable[str]) -> Policy:
+        """What is asked of these cases alone, where others were not chosen."""
+        known = list(case_ids)
+
+        def fits(glob: str) -> bool:
+            return any(matches(glob, case_id) for case_id in known)
+
+        return replace(
+            self,
+            required=tuple(glob for glob in self.required if fits(glob)),
+            thresholds=tuple(t for t in self.thresholds if fits(t.glob)),
+        )
+
     def unmatched(self, case_ids: Iterable[str]) -> list[str]:
         """Thresholds that no case has; in words."""
         known = list(case_ids)

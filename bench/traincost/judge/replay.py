@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 
 from traincost.data.errors import BadInputError
 from traincost.data.record import Record, Status, notes_text
+from traincost.judge.family import Family
 from traincost.judge.policy import TIME
 from traincost.judge.rule import Judged, Rule
-from traincost.judge.sequential import Looks, Sequential
+from traincost.judge.sequential import Looks
 from traincost.judge.sides import FAILING, Case, note_of
 
 _PLANNED = re.compile(r"one of at most (\d+)")
@@ -89,23 +90,14 @@ def looks_for(planned: int | None, last: int) -> Looks:
 def replay(
     pairs_by_case: Mapping[str, Pairs], rules: Mapping[str, Rule], looks: Looks
 ) -> dict[str, Judged]:
-    """The verdict of every case that did not fail.
-
-    Cases of one rule are looked at together; each has the share of alpha that it has among all.
-    """
-    verdicts: dict[str, Judged] = {}
-    n_cases = len(pairs_by_case)
+    """The verdict of every case that did not fail."""
     last = max((p.last for p in pairs_by_case.values()), default=0)
-    for rule in dict.fromkeys(rules.values()):
-        cases = [c for c in pairs_by_case if rules[c] == rule]
-        shared = replace(rule, alpha=rule.alpha * len(cases) / n_cases)
-        looked_at = Sequential(cases, shared, looks)
-        while looked_at.undecided and looked_at.pairs_needed <= last:
-            n_pairs = looked_at.pairs_needed
-            running = [c for c in looked_at.undecided if not _failed_by(pairs_by_case[c], n_pairs)]
-            looked_at.look({c: _up_to(pairs_by_case[c], n_pairs) for c in running})
-        verdicts |= looked_at.verdicts
-    return {c: j for c, j in verdicts.items() if pairs_by_case[c].failed_in is None}
+    family = Family({case: rules[case] for case in pairs_by_case}, looks)
+    while family.undecided and family.pairs_needed <= last:
+        n_pairs = family.pairs_needed
+        running = [c for c in family.undecided if not _failed_by(pairs_by_case[c], n_pairs)]
+        family.look({c: _up_to(pairs_by_case[c], n_pairs) for c in running})
+    return {c: j for c, j in family.verdicts.items() if pairs_by_case[c].failed_in is None}
 
 
 def _failed_by(pairs: Pairs, n_pairs: int) -> bool:

@@ -32,15 +32,6 @@ def duration_s(text: str) -> float:
     return float(match[1]) * _UNITS[match[2] or "s"]
 
 
-def share(text: str) -> float:
-    """`5%` or `0.05` as a share."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", text.strip())
-    value = float(match[1]) / (100 if match[2] else 1) if match else 0.0
-    if not 0 < value < 1:
-        raise BadInputError(f"--fail-if-slower {text!r}: expected a share, as in 5% or 0.05")
-    return value
-
-
 def sides_lines(trees: Trees) -> list[str]:
     """Who is compared, and where the suites are from."""
     lines = [
@@ -86,6 +77,11 @@ def provenance_line(measured: Measured) -> str:
     return (
         f"{len(measured.changed)} of {n_modules} modules that ran differ: {_some(measured.changed)}"
     )
+
+
+def left_out_lines(measured: Measured) -> list[str]:
+    """Pairs that were not used."""
+    return [f"{case}: left out: {why}" for case, why in sorted(measured.left_out.items())]
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -11,7 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from traincost.data.errors import BadInputError
+from traincost.verbs.gate import add_output_options, add_policy_options, policy_of
+
+if TYPE_CHECKING:
+    from traincost.ab.run import Measured
+    from traincost.judge.policy import Policy
+
+BASE, HEAD, TIME = "base", "head", "time_median_s"
 
 TAKE_A_VALUE = ("-k", "-m", "-p", "-o", "-c", "-W", "--cost-device", "--cost-profile")
 """Options of pytest whose value could be taken for a path."""
@@ -27,7 +36,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--budget", metavar="TIME", default="10m", help="time to measure (default: 10m)"
     )
     parser.add_argument(
-        "--fail-if-slower", metavar="SHARE", default="5%", help="the margin (default: 5%%)"
+        "--fail-if-slower",
+        metavar="SHARE",
+        help="the margin, as 5%% (default: that of the policy, else 5%%)",
     )
     parser.add_argument(
         "--suites-from",
@@ -53,23 +64,45 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-k", metavar="EXPRESSION", help="cases, as pytest chooses them (default: marked gate)"
     )
+    add_policy_options(parser)
+    add_output_options(parser)
     parser.usage = "%(prog)s BASE [HEAD] [options] [-- pytest arguments (default: suites)]"
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure and judge; the exit code of the gate."""
+    from traincost.judge.gate import gate
+    from traincost.show import ab as show
+    from traincost.show.gate import write
+
+    policy = policy_of(options)
+    folder = options.output or Path("results") / f"ab-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    measured, chosen = _measured(options, policy, folder)
+    _say(show.provenance_line(measured), *show.left_out_lines(measured))
+    _say(f"rows in {folder}/base.csv and {folder}/head.csv")
+    report = gate(
+        measured.records[BASE],
+        measured.records[HEAD],
+        chosen,
+        verdicts=measured.verdicts,
+        failed=measured.failed,
+        same_suites=True,
+    )
+    write(report, options)
+    return report.exit_code
+
+
+def _measured(options: argparse.Namespace, policy: Policy, folder: Path) -> tuple[Measured, Policy]:
+    """Both sides, measured, and the policy for the cases that were chosen."""
     from traincost.ab.prepare import prepared
     from traincost.ab.process import Sides
     from traincost.ab.run import AbRun, result_files
-    from traincost.ab.trees import BASE, HEAD, trees_of
-    from traincost.judge.rule import Rule
+    from traincost.ab.trees import trees_of
     from traincost.judge.sequential import resolvable_rel
     from traincost.machine.processor import measuring_cpus
     from traincost.show import ab as show
 
-    budget_s, margin_rel = show.duration_s(options.budget), show.share(options.fail_if_slower)
-    rule = Rule(margin_rel=margin_rel, floor_rel=min(Rule().floor_rel, margin_rel))
-    cpus = sorted(measuring_cpus())
+    budget_s, cpus = show.duration_s(options.budget), sorted(measuring_cpus())
     measuring_cpus(options.threads)  # says what is wrong with the number
     arguments, suites = pytest_arguments(options.rest, options.k)
     seed = random.randrange(2**32) if options.seed is None else options.seed
@@ -78,26 +111,32 @@ def run(options: argparse.Namespace) -> int:
         trees_of(options.base, options.head, options.suites_from, suites, Path.cwd()) as trees,
         tempfile.TemporaryDirectory(prefix="traincost-ab-") as scratch,
     ):
-        _say(*show.sides_lines(trees))
+        _say(*show.sides_lines(trees), f"seed {seed}")
         pythons = dict.fromkeys((BASE, HEAD), sys.executable)
         if options.prepare is not None:
             for side in pythons:
                 _say(f"preparing {side.upper()}: {options.prepare}")
                 pythons[side] = prepared(trees.of(side), options.prepare, Path(scratch))
-        folder = options.output or Path("results") / f"ab-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         sides = Sides(trees, arguments, Path(scratch), options.threads, pythons)
-        ab = AbRun(sides, rule, budget_s, cpus, random.Random(seed), result_files(folder))
+        ab = AbRun(sides, budget_s, cpus, random.Random(seed), result_files(folder))
         cases, alone, expected = ab.collect()
+        chosen = policy.among([*cases, *alone])
+        rules = {case: rule for case in cases if (rule := chosen.rule_for(case, TIME))}
+        if not rules:
+            raise BadInputError(
+                f"{policy.source} turns the time of all {len(cases)} cases off; expected one that "
+                "is gated"
+            )
         _say(*show.alone_lines(alone))
 
         def resolvable(pairs: int, spread_rel: float) -> float:
-            return resolvable_rel(rule, n_cases=len(cases), n_pairs=pairs, spread_rel=spread_rel)
+            return resolvable_rel(
+                policy.rule, n_cases=len(rules), n_pairs=pairs, spread_rel=spread_rel
+            )
 
-        _say(*show.plan_lines(rule, expected, budget_s, resolvable))
+        _say(*show.plan_lines(policy.rule, expected, budget_s, resolvable))
         with show.progress_shown() as ab.tell:
-            measured = ab.measure(cases)
-    _say(show.provenance_line(measured), f"rows in {folder}/base.csv and head.csv, seed {seed}")
-    raise NotImplementedError
+            return ab.measure(rules), chosen
 
 
 def pytest_arguments(given: list[str], k: str | None) -> tuple[list[str], list[str]]:
