@@ -58,7 +58,8 @@ def _compared(
 ) -> CaseVerdict:
     at = compare(metric, base, head)
     limit_rel = policy.limit_rel(case.case_id, metric)
-    outcome, reason, code = at.outcome, label + at.reason, HELD
+    outcome, code = at.outcome, HELD
+    reason = ": ".join(filter(None, [label, at.reason]))
     if limit_rel is None:
         outcome, reason = Outcome.NOT_GATED, "; ".join(filter(None, [reason, "off by threshold"]))
     elif outcome is Outcome.GREW:
@@ -91,13 +92,13 @@ def _apart(base: Mapping[Environment, object], head: Mapping[Environment, object
 
 
 def _label(environment: Environment, among: Sequence[Environment]) -> str:
-    """What tells this environment from the others that both sides have, `gpu A100: `."""
+    """What tells this environment from the others that both sides have, `torch 2.12.0`."""
     own = [
         f"{column} {value or 'none'}"
         for column, value in environment
         if any(dict(other).get(column) != value for other in among)
     ]
-    return f"{', '.join(own)}: " if own else ""
+    return ", ".join(own)
 
 
 def _line(

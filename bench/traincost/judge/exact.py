@@ -112,7 +112,9 @@ def compare(metric: str, base: Sequence[float], head: Sequence[float]) -> Compar
 
 
 def _above(value: float, other: float) -> bool:
-    return value > other and value - other > ROUNDING_REL * abs(other)
+    if isinstance(value, int) and isinstance(other, int):
+        return value > other
+    return value - other > ROUNDING_REL * abs(other)
 
 
 def _growth_rel(old: float, new: float) -> float | None:

@@ -116,12 +116,13 @@ class _Gate:
 
     def take(self, case: Case) -> None:
         """Lines about the case as a whole, or about its metrics."""
-        whole = _presence(case, self.policy) or self._failure(case)
+        absent = _presence(case, self.policy)
+        if absent is None and not having(case.head, (*MEASURED, *FAILING)):
+            return  # unavailable on both sides
+        whole = absent or self._failure(case)
         if whole is not None:
             self.lines.append(whole)
             return
-        if not having(case.head, MEASURED):
-            return  # unavailable on both sides
         same = one_work(case)
         if same is None and not self.same_suites:
             self.lines.append(self._other_work(case))

@@ -198,8 +198,8 @@ class Measurements:
                     verdict=Outcome(judged.verdict),
                     reason=f"mean of {len(log_ratios)} cases: {judged.reason}",
                     estimate_rel=judged.estimate_rel,
-                    lower_rel=judged.lower_rel,
-                    upper_rel=judged.upper_rel,
+                    lower_rel=_finite(judged.lower_rel),
+                    upper_rel=_finite(judged.upper_rel),
                     n=judged.n,
                     exit_code=REGRESSION if judged.verdict is Verdict.REGRESSION else HELD,
                 )
@@ -221,8 +221,8 @@ class Measurements:
             base=base,
             head=head,
             estimate_rel=judged.estimate_rel,
-            lower_rel=judged.lower_rel,
-            upper_rel=judged.upper_rel,
+            lower_rel=_finite(judged.lower_rel),
+            upper_rel=_finite(judged.upper_rel),
             n=judged.n,
             required=self.policy.is_required(sample.case.case_id),
             exit_code=code,
@@ -247,6 +247,11 @@ class Measurements:
     def _undecided(self, case_id: str, metric: str) -> int:
         must = self.policy.must_decide(case_id, metric) and not self.exact_only
         return INCONCLUSIVE if must else HELD
+
+
+def _finite(rel: float | None) -> float | None:
+    """What a cell can hold: None for a bound that lies nowhere."""
+    return rel if rel is not None and math.isfinite(rel) else None
 
 
 def _too_few(pairs: Pairs | None) -> str:
