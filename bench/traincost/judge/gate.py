@@ -18,6 +18,7 @@ from traincost.judge.line import (
     GATED,
     HELD,
     INCONCLUSIVE,
+    ORDER,
     REGRESSION,
     CaseVerdict,
     Outcome,
@@ -97,7 +98,7 @@ def gate(
     if code == BAD_INPUT:
         warnings.append("nothing could be gated; expected one comparable case at least")
     left_out = tuple(line for case in cases for line in left_out_text(case))
-    ordered = sorted(lines, key=lambda line: (-_severity(line), line.case_id))
+    ordered = sorted(lines, key=_place)
     return GateReport(tuple(ordered), code, differ, left_out, tuple(warnings))
 
 
@@ -236,9 +237,10 @@ def _exit_code(lines: Sequence[CaseVerdict]) -> int:
     return INCONCLUSIVE if INCONCLUSIVE in codes else HELD
 
 
-def _severity(line: CaseVerdict) -> int:
-    """What should be read first."""
-    return {REGRESSION: 3, INCONCLUSIVE: 2}.get(line.exit_code, int(line.verdict in GATED))
+def _place(line: CaseVerdict) -> tuple[int, int, str]:
+    """What should be read first: what ends the gate with 1, then with 3, then the rest."""
+    severity = (REGRESSION, INCONCLUSIVE, HELD).index(line.exit_code)
+    return severity, ORDER.index(Outcome(line.verdict)), line.case_id
 
 
 def _some(records: Sequence[Record]) -> str:

@@ -10,23 +10,30 @@ HELD, REGRESSION, BAD_INPUT, INCONCLUSIVE = 0, 1, 2, 3
 
 
 class Outcome(StrEnum):
-    """What a line says. The first four are the verdicts of `rule.py`."""
+    """What a line says, in the order in which people want to read it.
+
+    Four are the verdicts of `rule.py`; `grew`, `equal` and `shrank` are of exact metrics.
+    """
 
     REGRESSION = "regression"
-    HELD = "held"
-    FASTER = "faster"
-    INCONCLUSIVE = "inconclusive"
-    GREW = "grew"  # exact metrics
-    EQUAL = "equal"
-    SHRANK = "shrank"
+    GREW = "grew"
     FAILED = "failed"  # the case ended as error, oom, invalid or diverged on HEAD
     MISSING = "missing"  # on BASE, or required, and not on HEAD
-    NEW = "new"  # on HEAD only
-    LEFT_OUT = "left out"  # throttled or unstable in every run
+    INCONCLUSIVE = "inconclusive"
     NOT_COMPARABLE = (
         "not comparable"  # another work, another torch: the numbers mean something else
     )
+    LEFT_OUT = "left out"  # no run, or no pair, that could be used
+    FASTER = "faster"
+    SHRANK = "shrank"
+    HELD = "held"
     NOT_GATED = "not gated"  # numbers are shown and nothing follows from them
+    NEW = "new"  # on HEAD only
+    EQUAL = "equal"
+
+
+ORDER = tuple(Outcome)
+GATED = "not gated"  # numbers are shown and nothing follows from them
 
 
 GATED = frozenset(

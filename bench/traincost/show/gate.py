@@ -14,7 +14,15 @@ from pathlib import Path
 
 from traincost.data.errors import BadInputError
 from traincost.judge.gate import GateReport
-from traincost.judge.line import BAD_INPUT, HELD, INCONCLUSIVE, REGRESSION, CaseVerdict, Outcome
+from traincost.judge.line import (
+    BAD_INPUT,
+    HELD,
+    INCONCLUSIVE,
+    ORDER,
+    REGRESSION,
+    CaseVerdict,
+    Outcome,
+)
 from traincost.judge.policy import STATISTICAL
 from traincost.show import github
 from traincost.show.junit import junit_xml
@@ -26,11 +34,6 @@ COLUMNS = (
     *("estimate_rel", "lower_rel", "upper_rel", "n", "reason"),
 )
 FOR_PEOPLE = ("section", "ends with", "case", "metric", "what")
-ORDER = (
-    *(Outcome.REGRESSION, Outcome.GREW, Outcome.FAILED, Outcome.MISSING, Outcome.INCONCLUSIVE),
-    *(Outcome.NOT_COMPARABLE, Outcome.LEFT_OUT, Outcome.FASTER, Outcome.SHRANK, Outcome.HELD),
-    *(Outcome.NOT_GATED, Outcome.NEW, Outcome.EQUAL),
-)
 RESULT = {
     HELD: "passed",
     REGRESSION: "failed",
