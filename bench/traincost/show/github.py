@@ -17,6 +17,10 @@ from traincost.judge.line import INCONCLUSIVE, REGRESSION, CaseVerdict, Outcome
 
 MOST = 10
 """GitHub shows ten errors and ten warnings of a step."""
+UNDECIDED = (
+    *(Outcome.INCONCLUSIVE, Outcome.NOT_COMPARABLE, Outcome.LEFT_OUT, Outcome.MISSING),
+    Outcome.FAILED,
+)
 LARGEST_SUMMARY_BYTES = 2**20
 _COMMAND = re.compile(r"^(\s*):(?=:)", re.M)
 
@@ -41,20 +45,21 @@ def annotated(report: GateReport, title: str) -> list[str]:
     """Errors for what ends the gate with 1, warnings for what is undecided or to be known."""
     errors = [line for line in report.verdicts if line.exit_code == REGRESSION]
     undecided = [line for line in report.verdicts if line.exit_code == INCONCLUSIVE]
-    others = [
-        line.case_id
-        for line in report.verdicts
-        if line.verdict == Outcome.INCONCLUSIVE and not line.exit_code
-    ]
-    warnings = [*map(_named, undecided)]
-    if others:
-        warnings.append(("inconclusive", f"{len(others)} lines are undecided, as {others[0]}"))
+    warnings = [*map(_named, undecided), *_passed_undecided(report.verdicts)]
     warnings += [("traincost gate", text) for text in report.warnings]
     return [
         *(command("error", *told) for told in _at_most(list(map(_named, errors)))),
         *(command("warning", *told) for told in _at_most(warnings)),
         command("notice", "traincost gate", title),
     ]
+
+
+def _passed_undecided(lines: Iterable[CaseVerdict]) -> Iterable[tuple[str, str]]:
+    """What passes without having been decided: one warning an outcome."""
+    for outcome in UNDECIDED:
+        passed = [v for v in lines if v.verdict == outcome and not v.exit_code]
+        if passed:
+            yield outcome, f"{len(passed)}, as {' '.join([passed[0].case_id, passed[0].metric])}"
 
 
 def _named(line: CaseVerdict) -> tuple[str, str]:

@@ -27,6 +27,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="gate what is counted; times, energy and device memory are shown",
     )
+    parser.add_argument(
+        "--same-suites",
+        action="store_true",
+        help="both sides ran the same suite files: a changed workload is the code's doing, judged",
+    )
     add_policy_options(parser)
     add_output_options(parser)
 
@@ -80,7 +85,9 @@ def run(options: argparse.Namespace) -> int:
 
     policy = policy_of(options)
     base, head = read_side(options.base), read_side(options.head)
-    report = gate(base, head, policy, exact_only=options.exact_only)
+    report = gate(
+        base, head, policy, same_suites=options.same_suites, exact_only=options.exact_only
+    )
     write(report, options)
     return report.exit_code
 
