@@ -158,7 +158,7 @@ def test_a_name_cannot_give_github_a_command() -> None:
         properties = line.split("title=")[1].partition("::")[0]
         assert ":" not in properties and "," not in properties
     for fmt in ("table", "csv", "json", "markdown"):
-        text = github.defused(gate_text(report, fmt))  # type: ignore[arg-type]
+        text = github.defused(gate_text(report, fmt))
         assert not re.search(r"(?m)^\s*::", text) and "##[" not in text
 
 

@@ -33,9 +33,6 @@ class Outcome(StrEnum):
 
 
 ORDER = tuple(Outcome)
-GATED = "not gated"  # numbers are shown and nothing follows from them
-
-
 GATED = frozenset(
     {
         *(Outcome.REGRESSION, Outcome.HELD, Outcome.FASTER, Outcome.INCONCLUSIVE),

@@ -42,8 +42,8 @@ RESULT = {
 }
 MARKER = "<!-- traincost gate -->"
 """So that a bot finds its own comment and replaces it."""
-LONGEST_COMMENT = 60_000
-"""GitHub refuses a comment of 65,536 characters."""
+LONGEST_COMMENT = 30_000
+"""GitHub refuses a comment of 65,536 characters; two reports fit into one."""
 MOST_NOTES = 20
 
 
