@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 import traincost
 from traincost.data.errors import BadInputError
 from traincost.show.tables import FORMATS
-from traincost.verbs import ab, gate
+from traincost.verbs import ab, calibrate, gate
 
 if TYPE_CHECKING:
     from traincost.data.record import Record
@@ -144,26 +144,6 @@ def _records(path: Path) -> list[Record]:
     return [record for file in result_files([path]) for record in read_records(file)]
 
 
-def _calibrate_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--cost-threads", metavar="N", type=int, default=1, help="CPU threads (default: 1)"
-    )
-
-
-def _calibrate(options: argparse.Namespace) -> int:
-    """Time the same steps here and by torch.utils.benchmark, in turns."""
-    from traincost.calibrate import TRIALS, agreements
-    from traincost.show.calibrate import COLUMNS, agreement_row
-    from traincost.show.progress import steps_done
-    from traincost.show.tables import render
-
-    with steps_done("timing beside torch.utils.benchmark") as step_done:
-        rows = [agreement_row(a) for a in agreements(options.cost_threads, watch=step_done)]
-    title = f"this clock beside torch.utils.benchmark, medians of {TRIALS} interleaved trials"
-    print(render(title, COLUMNS, rows, options.format), end="")
-    return 0
-
-
 def _watch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trace", metavar="FILE", type=Path, help="write a CSV with a line a device and interval"
@@ -216,9 +196,9 @@ VERBS = (
     ),
     Verb(
         "calibrate",
-        "does this clock agree with torch.utils.benchmark, here and now? (about a minute)",
-        _calibrate_options,
-        _calibrate,
+        "does the clock agree with another's, and how often is the gate wrong? (about two minutes)",
+        calibrate.add_options,
+        calibrate.run,
     ),
     Verb(
         "watch",

@@ -46,7 +46,8 @@ def _gaussian(rng: Generator, size: Size, sd: float) -> Draws:
 
 def _unequal(rng: Generator, size: Size, sd: float) -> Draws:
     suites, cases, _ = size
-    return sd * np.exp(BETWEEN_CASES * normal(rng, (suites, cases, 1))) * normal(rng, size)
+    spread: Draws = np.exp(np.float32(BETWEEN_CASES) * normal(rng, (suites, cases, 1)))
+    return np.float32(sd) * spread * normal(rng, size)
 
 
 def _ar1(rng: Generator, size: Size, sd: float) -> Draws:
@@ -98,7 +99,8 @@ def _stalls(rng: Generator, size: Size, sd: float) -> Draws:
 
 
 def _drift(rng: Generator, size: Size, sd: float) -> Draws:
-    return _gaussian(rng, size, sd) + DRIFT_PER_RUN * np.arange(size[2], dtype=np.float32)
+    slower: Draws = np.arange(size[2], dtype=np.float32) * np.float32(DRIFT_PER_RUN)
+    return _gaussian(rng, size, sd) + slower
 
 
 SHAPES = {

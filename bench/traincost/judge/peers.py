@@ -31,7 +31,7 @@ class Peer:
     """A tool's rule on `processes` a side with `rounds` each."""
 
     name: str
-    by: str  # whose code decides
+    code: str  # whose code decides
     processes: int
     rounds: int
     slower: Callable[[Floats, Floats], Flags]
@@ -54,14 +54,14 @@ def peers() -> tuple[Peer, ...]:
     """The rules that can be tried here; pyperf's only where it is installed."""
     found = (
         Peer(
-            "pytest-benchmark --benchmark-compare-fail=mean:5%",
+            "mean:5%, 1 process",
             f"pytest-benchmark {importlib.metadata.version('pytest-benchmark')}",
             1,
             ROUNDS,
             _mean_5_percent,
         ),
-        Peer("Mann-Whitney at .05 on rounds, one process", "scipy", 1, ROUNDS, _mann_whitney),
-        Peer("Mann-Whitney at .05 on pooled rounds", "scipy", 12, ROUNDS, _mann_whitney),
+        Peer("Mann-Whitney .05, 1 process", "scipy", 1, ROUNDS, _mann_whitney),
+        Peer("Mann-Whitney .05, 12 processes", "scipy", 12, ROUNDS, _mann_whitney),
     )
     significant = pyperf_test()
     if significant is None:
@@ -78,13 +78,13 @@ def peers() -> tuple[Peer, ...]:
     by = f"pyperf {importlib.metadata.version('pyperf')}"
     return (
         *found,
-        Peer("pyperf compare_to, one process", by, 1, ROUNDS, slower),
-        Peer("pyperf compare_to, 20 processes of 3 values", by, 20, 3, slower),
+        Peer("pyperf, 1 process", by, 1, ROUNDS, slower),
+        Peer("pyperf, 20 processes", by, 20, 3, slower),
     )
 
 
 def pyperf_test() -> Callable[[list[float], list[float]], bool] | None:
-    """pyperf's own significance test, where pyperf is installed."""
+    """Pyperf's own significance test, where pyperf is installed."""
     try:
         utils = importlib.import_module("pyperf._utils")
     except ImportError:

@@ -1,0 +1,115 @@
+"""Which settings the study runs: a quick look in half a minute, or all that docs/gate.md shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from traincost.judge.alternatives import WAYS
+from traincost.judge.noise import SHAPES
+from traincost.judge.peers import Peer, PeerOutcome, peers, try_peer
+from traincost.judge.study import Outcome, Setting, simulate
+from traincost.judge.verdict import Rule
+
+Watch = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings of the rule, each with a heading, and how many suites of each."""
+
+    settings: tuple[tuple[str, Setting], ...]
+    n_suites: int
+    other_bounds: tuple[Setting, ...]
+    n_other_suites: int
+    peer_shapes: tuple[str, ...]
+    peer_sd_rel: float
+    n_peer_suites: int
+    n_summary_runs: int
+
+
+def _grid(
+    sds_rel: tuple[float, ...], n_cases: int, margin_rel: float, effect_rel: float
+) -> tuple[tuple[str, Setting], ...]:
+    rule = Rule(margin_rel=margin_rel)
+    heading = f"{n_cases} cases, --fail-if-slower {margin_rel:.0%}, one case {effect_rel:+.0%}"
+    return tuple(
+        (heading, Setting(shape, sd_rel, n_cases, rule, effect_rel))
+        for sd_rel in sds_rel
+        for shape in SHAPES
+    )
+
+
+def plan(full: bool) -> Plan:
+    """What `traincost calibrate` simulates, with `--full` or without."""
+    if not full:
+        return Plan(
+            settings=(*_grid((0.01, 0.02), 30, 0.05, 0.05), *_grid((0.01,), 30, 0.03, 0.03)),
+            n_suites=2_000,
+            other_bounds=(),
+            n_other_suites=0,
+            peer_shapes=("gaussian", "unequal"),
+            peer_sd_rel=0.01,
+            n_peer_suites=200,
+            n_summary_runs=2_000,
+        )
+    return Plan(
+        settings=(
+            *_grid((0.005, 0.01, 0.02, 0.03), 30, 0.05, 0.05),
+            *_grid((0.01, 0.02), 30, 0.05, 0.03),
+            *_grid((0.01,), 30, 0.03, 0.03),
+            *_grid((0.005, 0.01, 0.02, 0.03), 300, 0.05, 0.05),
+        ),
+        n_suites=20_000,
+        other_bounds=tuple(
+            Setting(shape, 0.02, 30)
+            for shape in ("gaussian", "unequal", "bimodal", "outliers", "stalls", "few-bimodal")
+        ),
+        n_other_suites=20_000,
+        peer_shapes=tuple(SHAPES),
+        peer_sd_rel=0.01,
+        n_peer_suites=2_000,
+        n_summary_runs=20_000,
+    )
+
+
+def rule_outcomes(chosen: Plan, watch: Watch) -> Iterator[tuple[str, Outcome]]:
+    """Every setting of the rule, with its heading."""
+    done, of = 0, len(chosen.settings) * chosen.n_suites
+
+    def more(suites: int) -> None:
+        nonlocal done
+        done += suites
+        watch(done, of)
+
+    for heading, setting in chosen.settings:
+        yield heading, simulate(setting, chosen.n_suites, watch=more)
+
+
+def other_outcomes(chosen: Plan, watch: Watch) -> Iterator[tuple[str, Outcome]]:
+    """Other bounds on the same noise, with their names."""
+    done, of = 0, len(chosen.other_bounds) * len(WAYS)
+    for setting in chosen.other_bounds:
+        for name, bounds in WAYS.items():
+            watch(done, of)
+            yield name, simulate(replace(setting, bounds=bounds), chosen.n_other_suites)
+            done += 1
+
+
+def beside_peers(chosen: Plan) -> Iterator[Sequence[Outcome]]:
+    """The rule on the other tools' settings, at margins of 5% and 3%: +3% and +5% of each."""
+    for shape in chosen.peer_shapes:
+        for margin_rel in (0.05, 0.03):
+            at = Setting(shape, chosen.peer_sd_rel, 30, Rule(margin_rel=margin_rel))
+            yield [
+                simulate(replace(at, effect_rel=effect_rel), chosen.n_peer_suites)
+                for effect_rel in (0.03, 0.05)
+            ]
+
+
+def peer_outcomes(chosen: Plan, watch: Watch) -> Iterator[PeerOutcome]:
+    """Other tools' rules on noise of the same kinds."""
+    trials: list[tuple[Peer, str]] = [(p, s) for s in chosen.peer_shapes for p in peers()]
+    for number, (peer, shape) in enumerate(trials):
+        watch(number, len(trials))
+        yield try_peer(peer, shape, chosen.peer_sd_rel, chosen.n_peer_suites)
