@@ -13,12 +13,15 @@ from traincost.judge.alternatives import WAYS
 from traincost.judge.bounds import VERDICTS, Bounds, Errors, Floats
 from traincost.judge.noise import SHAPES, Draws, Shape, Size, pairs_of
 from traincost.judge.peers import Peer, peers, pyperf_test, sides, try_peer
-from traincost.judge.plans import Plan, plan
-from traincost.judge.rule import Rule, judge_suite_mean
+from traincost.judge.plans import Plan, only, plan
+from traincost.judge.rule import Rule, Verdict, judge_suite_mean, judge_unpaired
 from traincost.judge.sequential import Sequential
 from traincost.judge.study import Setting, Share, judge_means, judge_suites, simulate
 from traincost.judge.summaries import summary_spreads
+from traincost.judge.unpaired import typical_run_sd
+from traincost.judge.unpaired_study import UnpairedSetting, judge_runs, simulate_unpaired
 from traincost.show.study import OTHER_TOOLS
+from traincost.verbs.calibrate import KINDS
 
 REQUIRED = ("gaussian", "unequal", "ar1", "bimodal", "outliers", "drift")
 
@@ -196,6 +199,7 @@ def test_the_command_shows_every_part_in_one_table_a_program_can_read(
     small = Plan(
         settings=(("heading", Setting("gaussian", 0.01, 5)),),
         n_suites=20,
+        unpaired=(UnpairedSetting("gaussian", 0.01, 5, runs=3),),
         other_bounds=(Setting("gaussian", 0.01, 5),),
         n_other_suites=10,
         peer_shapes=("unequal", "gaussian"),
@@ -214,6 +218,7 @@ def test_the_command_shows_every_part_in_one_table_a_program_can_read(
     sections = list(dict.fromkeys(row["section"] for row in rows))
     assert [s.split(",")[0] for s in sections] == [
         "heading",
+        "files of 3 runs a side",
         "other tools",
         "other ways to bound a slow-down",
         "spread from run to run of what stands for 30 rounds",
@@ -222,6 +227,33 @@ def test_the_command_shows_every_part_in_one_table_a_program_can_read(
     beside = [row for row in rows if row["section"] == OTHER_TOOLS]
     assert [row["noise"] for row in beside] == sorted((r["noise"] for r in beside), reverse=True)
     assert {"this gate, 5%", "this gate, 3%", "mean:5%, 1 process"} <= {r["rule"] for r in beside}
+
+
+def test_one_kind_of_noise_can_be_asked_for() -> None:
+    part = only(plan(full=True), "drift")
+    assert {s.shape for _, s in part.settings} == {"drift"}
+    assert {s.shape for s in part.unpaired} == set(part.peer_shapes) == {"drift"}
+    assert sorted(KINDS) == sorted(SHAPES)
+
+
+def test_runs_that_are_not_paired_are_judged_as_files_are() -> None:
+    logs = SHAPES["unequal"].draw(np.random.default_rng(8), (9, 6, 10), 0.02).astype(np.float64)
+    logs[:, 0, 5:] += 0.2
+    codes = judge_runs(logs[..., :5], logs[..., 5:], Rule())
+    for suite in range(len(logs)):
+        sides = [(row[:5].tolist(), row[5:].tolist()) for row in logs[suite]]
+        typical = typical_run_sd(sides)
+        verdicts = [
+            judge_unpaired(*s, Rule(), n_cases=6, typical_sd=typical).verdict for s in sides
+        ]
+        assert verdicts == [VERDICTS[c] for c in codes[suite]]
+    assert VERDICTS[codes[0, 0]] is Verdict.REGRESSION
+
+
+def test_files_of_runs_have_a_false_alarm_at_most_once_in_a_hundred() -> None:
+    outcome = simulate_unpaired(UnpairedSetting("gaussian", 0.01, 30, runs=5), 400)
+    assert outcome.false_alarms.value <= 0.01
+    assert outcome.called.value > 0.5
 
 
 def test_the_full_study_has_every_shape_at_every_spread_with_20_000_suites() -> None:

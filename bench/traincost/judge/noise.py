@@ -87,6 +87,12 @@ def _few_bimodal(rng: Generator, size: Size, sd: float) -> Draws:
     return x
 
 
+def _one_noisy(rng: Generator, size: Size, sd: float) -> Draws:
+    x = _gaussian(rng, size, sd)
+    x[:, -1] *= 3
+    return x
+
+
 def _outliers(rng: Generator, size: Size, sd: float) -> Draws:
     return _gaussian(rng, size, sd) * np.where(_rarely(rng, size, OUTLIERS), 5, 1).astype(
         np.float32
@@ -119,6 +125,7 @@ SHAPES = {
             "two states 3.8 sd apart in a tenth of the cases, rest half sd",
             _few_bimodal,
         ),
+        Shape("one-noisy", "one case has 3 times the sd of the others", _one_noisy),
     )
 }
 """By name."""

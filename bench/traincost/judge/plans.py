@@ -9,6 +9,7 @@ from traincost.judge.alternatives import WAYS
 from traincost.judge.noise import SHAPES
 from traincost.judge.peers import Peer, PeerOutcome, peers, try_peer
 from traincost.judge.study import Outcome, Setting, simulate
+from traincost.judge.unpaired_study import UnpairedOutcome, UnpairedSetting, simulate_unpaired
 from traincost.judge.verdict import Rule
 
 Watch = Callable[[int, int], None]
@@ -20,6 +21,7 @@ class Plan:
 
     settings: tuple[tuple[str, Setting], ...]
     n_suites: int
+    unpaired: tuple[UnpairedSetting, ...]  # as many suites of each
     other_bounds: tuple[Setting, ...]
     n_other_suites: int
     peer_shapes: tuple[str, ...]
@@ -46,6 +48,7 @@ def plan(full: bool) -> Plan:
         return Plan(
             settings=(*_grid((0.01, 0.02), 30, 0.05, 0.05), *_grid((0.01,), 30, 0.03, 0.03)),
             n_suites=2_000,
+            unpaired=(),
             other_bounds=(),
             n_other_suites=0,
             peer_shapes=("gaussian", "unequal"),
@@ -61,6 +64,9 @@ def plan(full: bool) -> Plan:
             *_grid((0.005, 0.01, 0.02, 0.03), 300, 0.05, 0.05),
         ),
         n_suites=20_000,
+        unpaired=tuple(
+            UnpairedSetting(shape, 0.01, 30, runs) for runs in (3, 5, 12) for shape in SHAPES
+        ),
         other_bounds=tuple(
             Setting(shape, 0.02, 30)
             for shape in ("gaussian", "unequal", "bimodal", "outliers", "stalls", "few-bimodal")
@@ -70,6 +76,17 @@ def plan(full: bool) -> Plan:
         peer_sd_rel=0.01,
         n_peer_suites=2_000,
         n_summary_runs=20_000,
+    )
+
+
+def only(chosen: Plan, shape: str) -> Plan:
+    """The part of a plan that is about one kind of noise."""
+    return replace(
+        chosen,
+        settings=tuple(s for s in chosen.settings if s[1].shape == shape),
+        unpaired=tuple(s for s in chosen.unpaired if s.shape == shape),
+        other_bounds=tuple(s for s in chosen.other_bounds if s.shape == shape),
+        peer_shapes=tuple(s for s in chosen.peer_shapes if s == shape),
     )
 
 
@@ -84,6 +101,13 @@ def rule_outcomes(chosen: Plan, watch: Watch) -> Iterator[tuple[str, Outcome]]:
 
     for heading, setting in chosen.settings:
         yield heading, simulate(setting, chosen.n_suites, watch=more)
+
+
+def unpaired_outcomes(chosen: Plan, watch: Watch) -> Iterator[UnpairedOutcome]:
+    """Every setting of runs that were not paired."""
+    for number, setting in enumerate(chosen.unpaired):
+        watch(number, len(chosen.unpaired))
+        yield simulate_unpaired(setting, chosen.n_suites)
 
 
 def other_outcomes(chosen: Plan, watch: Watch) -> Iterator[tuple[str, Outcome]]:

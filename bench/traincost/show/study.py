@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from traincost.judge.peers import PeerOutcome
 from traincost.judge.study import Outcome, Setting, Share
 from traincost.judge.summaries import SummarySpread
+from traincost.judge.unpaired_study import UnpairedOutcome
 from traincost.show.tables import SECTION, Cell, Row
 
 COLUMNS = (
@@ -59,6 +60,24 @@ def beside_peers_row(outcomes: Sequence[Outcome]) -> Row:
             "suites": first.false_alarms.of,
             "false alarms": share(first.false_alarms),
             **{f"{o.setting.effect_rel:+.0%} called": share(o.called) for o in outcomes},
+        }
+    )
+
+
+def unpaired_row(outcome: UnpairedOutcome) -> Row:
+    """One setting of runs that were not paired."""
+    at = outcome.setting
+    return _row(
+        {
+            SECTION: f"files of {at.runs} runs a side, not in pairs, {at.n_cases} cases, "
+            f"--fail-if-slower {at.rule.margin_rel:.0%}, one case {at.effect_rel:+.0%}",
+            "noise": at.shape,
+            "sd": f"{at.sd_rel:.1%}",
+            "suites": outcome.false_alarms.of,
+            "false alarms": share(outcome.false_alarms),
+            "pass whole": share(outcome.passed),
+            "called": share(outcome.called),
+            "missed": share(outcome.missed),
         }
     )
 

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+KINDS = (
+    *("gaussian", "unequal", "ar1", "bimodal", "outliers", "drift"),
+    *("stalls", "shared", "few-bimodal", "one-noisy"),
+)
+"""The names of `traincost.judge.noise.SHAPES`, which `--help` doesn't import."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
@@ -11,6 +17,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--cost-threads", metavar="N", type=int, default=1, help="CPU threads (default: 1)"
     )
     parser.add_argument("--only", choices=("clock", "simulation"), help="one half (default: both)")
+    parser.add_argument(
+        "--noise", metavar="KIND", choices=KINDS, help="one of: " + ", ".join(KINDS)
+    )
     parser.add_argument(
         "--full",
         action="store_true",
@@ -42,19 +51,25 @@ def _clock(options: argparse.Namespace) -> None:
 def _simulation(options: argparse.Namespace) -> None:
     from traincost.judge.plans import (
         beside_peers,
+        only,
         other_outcomes,
         peer_outcomes,
         plan,
         rule_outcomes,
+        unpaired_outcomes,
     )
     from traincost.judge.summaries import summary_spreads
     from traincost.show import study
     from traincost.show.progress import steps_done
     from traincost.show.tables import render
 
-    chosen = plan(options.full)
+    chosen = (
+        plan(options.full) if options.noise is None else only(plan(options.full), options.noise)
+    )
     with steps_done("simulating suites") as done:
         rows = [study.outcome_row(heading, o) for heading, o in rule_outcomes(chosen, done)]
+    with steps_done("simulating files of runs") as done:
+        rows += [study.unpaired_row(outcome) for outcome in unpaired_outcomes(chosen, done)]
     with steps_done("judging them as other tools do") as done:
         ours = [study.beside_peers_row(outcomes) for outcomes in beside_peers(chosen)]
         theirs = [study.peer_row(outcome) for outcome in peer_outcomes(chosen, done)]
