@@ -98,9 +98,11 @@ def simulate(
     setting: Setting,
     n_suites: int,
     seed: int = 0,
+    n_slow: int | None = None,
     watch: Callable[[int], None] = lambda suites: None,
 ) -> Outcome:
-    """Judge `n_suites` suites with no change, and as many with one slow case."""
+    """Judge `n_suites` suites with no change, and the first `n_slow` (all) with one slow case."""
+    n_slow = n_suites if n_slow is None else min(n_slow, n_suites)
     rng = np.random.default_rng([seed, *setting.shape.encode()])
     shape, last = SHAPES[setting.shape], setting.looks.pairs[-1]
     chunk = max(1, CHUNK_CASES // setting.n_cases)
@@ -115,19 +117,22 @@ def simulate(
         passed += int(((codes == HELD) | (codes == FASTER)).all(1).sum())
         pairs += float(used.mean(1).sum())
         longest += float(used.max(1).sum())
+        watch(n)
+        d = d[: max(0, n_slow - start)]
+        if not len(d):
+            continue
         d[:, -1] += log_of(setting.effect_rel)
         slow = judge_suites(d, setting)[0][:, -1]
         called += int((slow == REGRESSION).sum())
         missed += int((slow == HELD).sum())
-        watch(n)
     return Outcome(
         setting,
         false_alarms=Share(alarms, n_suites),
         passed=Share(passed, n_suites),
         cost=pairs / n_suites / REFERENCE_PAIRS,
         process_pairs=longest / n_suites,
-        called=Share(called, n_suites),
-        missed=Share(missed, n_suites),
+        called=Share(called, n_slow),
+        missed=Share(missed, n_slow),
     )
 
 
@@ -137,13 +142,13 @@ def judge_suites(
 ) -> tuple[Codes, Floats]:
     """`Sequential` for all suites at once: (suites, cases) codes, and pairs used."""
     n_suites, n_cases, _ = d.shape
-    rows = d.reshape(n_suites * n_cases, -1)
-    codes = np.zeros(len(rows), np.int8)
-    used = np.zeros(len(rows))
-    sd = np.zeros(len(rows))
-    left = np.arange(len(rows))
+    by_pair = np.ascontiguousarray(d.reshape(n_suites * n_cases, -1).T)  # sums run along memory
+    codes = np.zeros(n_suites * n_cases, np.int8)
+    used = np.zeros(len(codes))
+    sd = np.zeros(len(codes))
+    left = np.arange(len(codes))
     for number, n in enumerate(setting.looks.pairs):
-        seen = rows[left, :n]
+        seen = by_pair[:n, left].T
         used[left] = n
         sd[left] = seen.std(-1, ddof=1)
         typical = np.median(sd.reshape(n_suites, n_cases), axis=1)
