@@ -200,7 +200,7 @@ def test_the_command_shows_every_part_in_one_table_a_program_can_read(
         settings=(("heading", Setting("gaussian", 0.01, 5)),),
         n_suites=20,
         unpaired=(UnpairedSetting("gaussian", 0.01, 5, runs=3),),
-        other_bounds=(Setting("gaussian", 0.01, 5),),
+        other_bounds=(("plain t", Setting("gaussian", 0.01, 5, bounds=WAYS["plain t"])),),
         n_other_suites=10,
         peer_shapes=("unequal", "gaussian"),
         peer_sd_rel=0.01,

@@ -15,6 +15,9 @@ from traincost.judge.verdict import Rule
 MOST_SLOW_CASES = 1_200_000
 """Of suites with a slow case: 40,000 suites of 30 cases, 4,000 of 300."""
 
+OTHER_SHAPES = ("gaussian", "unequal", "bimodal", "outliers", "stalls", "few-bimodal")
+LIKELY_WAYS = ("the rule", "plain t", "moderated t")
+
 Watch = Callable[[int, int], None]
 
 
@@ -25,7 +28,7 @@ class Plan:
     settings: tuple[tuple[str, Setting], ...]
     n_suites: int
     unpaired: tuple[UnpairedSetting, ...]  # as many suites of each
-    other_bounds: tuple[Setting, ...]
+    other_bounds: tuple[tuple[str, Setting], ...]  # by name
     n_other_suites: int
     peer_shapes: tuple[str, ...]
     peer_sd_rel: float
@@ -42,6 +45,14 @@ def _grid(
         (heading, Setting(shape, sd_rel, n_cases, rule, effect_rel))
         for sd_rel in sds_rel
         for shape in SHAPES
+    )
+
+
+def _other(
+    shapes: tuple[str, ...], n_cases: int, ways: tuple[str, ...]
+) -> tuple[tuple[str, Setting], ...]:
+    return tuple(
+        (way, Setting(shape, 0.02, n_cases, bounds=WAYS[way])) for shape in shapes for way in ways
     )
 
 
@@ -70,9 +81,9 @@ def plan(full: bool) -> Plan:
         unpaired=tuple(
             UnpairedSetting(shape, 0.01, 30, runs) for runs in (3, 5, 12) for shape in SHAPES
         ),
-        other_bounds=tuple(
-            Setting(shape, 0.02, 30)
-            for shape in ("gaussian", "unequal", "bimodal", "outliers", "stalls", "few-bimodal")
+        other_bounds=(
+            *_other(OTHER_SHAPES, 30, tuple(WAYS)),
+            *_other(("unequal", "bimodal", "few-bimodal"), 300, LIKELY_WAYS),
         ),
         n_other_suites=20_000,
         peer_shapes=tuple(SHAPES),
@@ -88,7 +99,7 @@ def only(chosen: Plan, shape: str) -> Plan:
         chosen,
         settings=tuple(s for s in chosen.settings if s[1].shape == shape),
         unpaired=tuple(s for s in chosen.unpaired if s.shape == shape),
-        other_bounds=tuple(s for s in chosen.other_bounds if s.shape == shape),
+        other_bounds=tuple(s for s in chosen.other_bounds if s[1].shape == shape),
         peer_shapes=tuple(s for s in chosen.peer_shapes if s == shape),
     )
 
@@ -120,12 +131,10 @@ def unpaired_outcomes(chosen: Plan, watch: Watch) -> Iterator[UnpairedOutcome]:
 
 def other_outcomes(chosen: Plan, watch: Watch) -> Iterator[tuple[str, Outcome]]:
     """Other bounds on the same noise, with their names."""
-    done, of = 0, len(chosen.other_bounds) * len(WAYS)
-    for setting in chosen.other_bounds:
-        for name, bounds in WAYS.items():
-            watch(done, of)
-            yield name, simulate(replace(setting, bounds=bounds), chosen.n_other_suites)
-            done += 1
+    for number, (name, setting) in enumerate(chosen.other_bounds):
+        watch(number, len(chosen.other_bounds))
+        most_slow = MOST_SLOW_CASES // setting.n_cases
+        yield name, simulate(setting, chosen.n_other_suites, n_slow=most_slow)
 
 
 def beside_peers(chosen: Plan) -> Iterator[Sequence[Outcome]]:
