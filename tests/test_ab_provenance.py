@@ -53,6 +53,18 @@ def test_a_package_of_the_tree_that_came_from_an_installation_is_outside(
     assert [*provenance(plan, {"pkg.fast": module(place)})[1]] == ["pkg.fast"]
 
 
+def test_an_installed_package_of_an_unusual_layout_is_outside_where_nothing_else_ran(
+    plan: SidePlan, tmp_path: Path
+) -> None:
+    (tmp_path / "head/lib/deep/odd").mkdir(parents=True)
+    (tmp_path / "head/lib/deep/odd/__init__.py").write_text("")
+    installed = module(tmp_path / "venv/lib/python3/site-packages/odd/__init__.py")
+    tests = {"test_it": module(tmp_path / "head/suites/test_it.py"), "odd": installed}
+    assert [*provenance(plan, tests)[1]] == ["odd"]
+    ran = {**tests, "pkg.fast": module(tmp_path / "head/src/pkg/fast.py")}
+    assert provenance(plan, ran)[1] == {}, "a vendored copy that is not used is no fault"
+
+
 def test_other_peoples_packages_are_nobodys_business(plan: SidePlan, tmp_path: Path) -> None:
     place = tmp_path / "original/.venv/lib/python3/site-packages/numpy/core.py"
     modules = {"numpy.core": module(place), "traincost.cli": module(tmp_path / "original/b/cli.py")}

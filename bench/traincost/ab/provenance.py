@@ -6,7 +6,9 @@ the same code; the comparison would then say HELD whatever was changed. A module
     its file lies in the original checkout or in the other side's tree, or
     its package also stands in the side's tree, and was imported from somewhere else.
 
-The harness, this package, is the same on both sides by intent and left out.
+Where no module of the tree ran but tests, its packages are looked for in all its folders: a project
+of unusual layout that is installed somewhere would else be compared with itself. The harness, this
+package, is the same on both sides by intent and left out.
 """
 
 from __future__ import annotations
@@ -27,17 +29,35 @@ def provenance(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Hash by path of the tree's modules that were imported; file by name of those outside."""
     tree, inside, outside = Path(plan.tree).resolve(), dict[str, str](), dict[str, str]()
-    own = set(packages_of(Path(root) for root in plan.roots))
     foreign = [Path(folder).resolve() for folder in plan.foreign]
+    others: dict[str, Path] = {}
     for name, file in _files(sys.modules if modules is None else modules):
-        top = name.partition(".")[0]
-        if top == HARNESS:
+        if name.partition(".")[0] == HARNESS:
             continue
         if file.is_relative_to(tree) and not _is_installed(file):
             inside[str(file.relative_to(tree))] = _hash(file)
-        elif top in own or any(_belongs(file, folder) for folder in foreign):
+        elif any(_belongs(file, folder) for folder in foreign):
             outside[name] = str(file)
+        else:
+            others[name] = file
+    roots = [Path(root) for root in plan.roots]
+    if all(_is_test(Path(path).name) for path in inside):
+        roots = [*roots, *_folders_of_packages(tree)]
+    own = set(packages_of(roots))
+    outside |= {name: str(file) for name, file in others.items() if name.partition(".")[0] in own}
     return inside, outside
+
+
+def _is_test(name: str) -> bool:
+    return name.startswith(("test_", "conftest")) or name.endswith("_test.py")
+
+
+def _folders_of_packages(tree: Path) -> Iterator[Path]:
+    """Folders anywhere in the tree that hold a package and are none."""
+    for init in tree.rglob("__init__.py"):
+        folder = init.parents[1]
+        if folder.is_relative_to(tree) and not (folder / "__init__.py").exists():
+            yield folder
 
 
 def packages_of(roots: Iterable[Path]) -> Iterator[str]:
