@@ -19,6 +19,8 @@ from traincost.fixture import TrainCost
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 ELSEWHERE = {  # run by CI itself, or as main parts of other tests
+    "traincost gate results/base results/head --exact-only",
+    "traincost gate base.csv head.csv --junit gate.xml --markdown gate.md",
     "pip install tox && tox run",
     "pip install tox && tox run -e suites",
     "tox run -e gpu",
@@ -106,7 +108,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_every_block_of_code_is_of_a_kind_that_is_run() -> None:
     found = {m[1] for page in PAGES for m in FENCE.finditer(page.read_text())}
-    assert found == {"console", "python", "text"}  # text is output
+    assert found == {"console", "python", "text", "toml"}  # text is output, toml a policy
 
 
 def test_every_column_is_documented_with_its_type() -> None:
