@@ -384,6 +384,13 @@ def test_pairs_are_judged_by_their_ratio_whatever_the_machine_does_from_pair_to_
     assert line(unpaired, TIME).verdict == Outcome.INCONCLUSIVE
 
 
+def test_pairs_that_agree_to_the_last_digit_have_bounds_that_are_numbers_or_nothing() -> None:
+    report = gate(pairs("b", SLOWER[:4]), pairs("h", slower(0.5)[:4]), Policy())
+    found = line(report, TIME)
+    assert (found.verdict, found.lower_rel) == (Outcome.INCONCLUSIVE, None)
+    assert "nan" not in found.reason
+
+
 def test_fewer_pairs_than_the_first_look_needs_are_not_judged() -> None:
     report = gate(pairs("b", SLOWER[:3]), pairs("h", slower(1.0)[:3]), REQUIRED)
     found = line(report, TIME)

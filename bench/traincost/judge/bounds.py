@@ -13,6 +13,7 @@ REGRESSION does not: a case far noisier than the others has no help from them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +91,11 @@ def quantile(tail: float, df: float | Floats) -> Floats:
     return np.asarray(-stdtrit(df, tail))
 
 
+def half_width(tail: float, df: float | Floats, se: Floats) -> Floats:
+    """How far a bound lies from the estimate; infinite where no error may be spent on it."""
+    return quantile(tail, df) * se if tail > 0 else np.full_like(se, math.inf)
+
+
 def paired_bounds(
     d: Floats,  # (cases, pairs), pairs >= 2
     errors: Errors,
@@ -115,8 +121,8 @@ def bounds_of(
 ) -> Bounds:
     """The bounds by one statistic."""
     se = np.maximum(at.se, least_se)
-    reach = quantile(alpha, at.df) * se
-    upper = at.mean + quantile(beta, at.df + held_extra_df) * se
+    reach = half_width(alpha, at.df, se)
+    upper = at.mean + half_width(beta, at.df + held_extra_df, se)
     return Bounds(at.mean, at.mean - reach, upper, at.mean + reach)
 
 

@@ -250,8 +250,8 @@ class Measurements:
 
 
 def _finite(rel: float | None) -> float | None:
-    """What a cell can hold: None for a bound that lies nowhere."""
-    return rel if rel is not None and math.isfinite(rel) else None
+    """What a cell can hold: None for a bound that lies nowhere, at -100% or at infinity."""
+    return rel if rel is not None and -1 < rel < math.inf else None
 
 
 def _too_few(pairs: Pairs | None) -> str:

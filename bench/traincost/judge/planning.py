@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from traincost.judge.bounds import HELD_PAIRS, REGRESSION_PAIRS, Errors, quantile
+from traincost.judge.bounds import HELD_PAIRS, REGRESSION_PAIRS, Errors, half_width, quantile
 from traincost.judge.verdict import Rule, log_of
 
 MOST_PAIRS = 10_000
@@ -23,7 +23,7 @@ def pairs_to_decide(
     """How many would, if mean and spread stayed; None where 10,000 would not."""
     n = np.unique(np.geomspace(n_now + 1, max(MOST_PAIRS, n_now + 1), 400).astype(int))
     to_call, to_hold = (
-        quantile(error, n - 1.0) * sd / np.sqrt(n) for error in (errors.alpha, errors.beta)
+        half_width(error, n - 1.0, sd / np.sqrt(n)) for error in (errors.alpha, errors.beta)
     )
     held = (mean + to_hold < log_of(rule.margin_rel)) & (n >= HELD_PAIRS)
     slower = (mean - to_call > 0) & (mean >= log_of(rule.effective_floor_rel)) & (n >= call_pairs)
