@@ -23,11 +23,11 @@ Watch = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings of the rule, each with a heading, and how many suites of each."""
+    """Settings of the rule, each with its heading and how many suites, and what stands beside."""
 
-    settings: tuple[tuple[str, Setting], ...]
-    n_suites: int
-    unpaired: tuple[UnpairedSetting, ...]  # as many suites of each
+    settings: tuple[tuple[str, Setting, int], ...]
+    unpaired: tuple[UnpairedSetting, ...]
+    n_unpaired_suites: int
     other_bounds: tuple[tuple[str, Setting], ...]  # by name
     n_other_suites: int
     peer_shapes: tuple[str, ...]
@@ -37,12 +37,12 @@ class Plan:
 
 
 def _grid(
-    sds_rel: tuple[float, ...], n_cases: int, margin_rel: float, effect_rel: float
-) -> tuple[tuple[str, Setting], ...]:
+    n_suites: int, sds_rel: tuple[float, ...], n_cases: int, margin_rel: float, effect_rel: float
+) -> tuple[tuple[str, Setting, int], ...]:
     rule = Rule(margin_rel=margin_rel)
     heading = f"{n_cases} cases, --fail-if-slower {margin_rel:.0%}, one case {effect_rel:+.0%}"
     return tuple(
-        (heading, Setting(shape, sd_rel, n_cases, rule, effect_rel))
+        (heading, Setting(shape, sd_rel, n_cases, rule, effect_rel), n_suites)
         for sd_rel in sds_rel
         for shape in SHAPES
     )
@@ -60,9 +60,12 @@ def plan(full: bool) -> Plan:
     """What `traincost calibrate` simulates, with `--full` or without."""
     if not full:
         return Plan(
-            settings=(*_grid((0.01, 0.02), 30, 0.05, 0.05), *_grid((0.01,), 30, 0.03, 0.03)),
-            n_suites=2_000,
+            settings=(
+                *_grid(2_000, (0.01, 0.02), 30, 0.05, 0.05),
+                *_grid(2_000, (0.01,), 30, 0.03, 0.03),
+            ),
             unpaired=(),
+            n_unpaired_suites=0,
             other_bounds=(),
             n_other_suites=0,
             peer_shapes=("gaussian", "unequal"),
@@ -72,23 +75,24 @@ def plan(full: bool) -> Plan:
         )
     return Plan(
         settings=(
-            *_grid((0.005, 0.01, 0.02, 0.03), 30, 0.05, 0.05),
-            *_grid((0.01, 0.02), 30, 0.05, 0.03),
-            *_grid((0.01,), 30, 0.03, 0.03),
-            *_grid((0.005, 0.01, 0.02, 0.03), 300, 0.05, 0.05),
+            *_grid(20_000, (0.005, 0.01, 0.02, 0.03), 30, 0.05, 0.05),
+            *_grid(20_000, (0.01, 0.02), 30, 0.05, 0.03),
+            *_grid(20_000, (0.01,), 30, 0.03, 0.03),
+            *_grid(20_000, (0.01, 0.02), 300, 0.05, 0.05),
+            *_grid(4_000, (0.005, 0.03), 300, 0.05, 0.05),
         ),
-        n_suites=20_000,
         unpaired=tuple(
             UnpairedSetting(shape, 0.01, 30, runs) for runs in (3, 5, 12) for shape in SHAPES
         ),
+        n_unpaired_suites=20_000,
         other_bounds=(
             *_other(OTHER_SHAPES, 30, tuple(WAYS)),
             *_other(("unequal", "bimodal", "few-bimodal"), 300, LIKELY_WAYS),
         ),
         n_other_suites=20_000,
-        peer_shapes=tuple(SHAPES),
+        peer_shapes=("gaussian", "unequal", "stalls", "drift"),
         peer_sd_rel=0.01,
-        n_peer_suites=2_000,
+        n_peer_suites=1_000,
         n_summary_runs=20_000,
     )
 
@@ -106,19 +110,17 @@ def only(chosen: Plan, shape: str) -> Plan:
 
 def rule_outcomes(chosen: Plan, watch: Watch) -> Iterator[tuple[str, Outcome]]:
     """Every setting of the rule, with its heading."""
-    done, of = 0, len(chosen.settings) * chosen.n_suites
+    done, of = 0, sum(n_suites for _, _, n_suites in chosen.settings)
 
     def more(suites: int) -> None:
         nonlocal done
         done += suites
         watch(done, of)
 
-    for heading, setting in chosen.settings:
+    for heading, setting, n_suites in chosen.settings:
         yield (
             heading,
-            simulate(
-                setting, chosen.n_suites, n_slow=MOST_SLOW_CASES // setting.n_cases, watch=more
-            ),
+            simulate(setting, n_suites, n_slow=MOST_SLOW_CASES // setting.n_cases, watch=more),
         )
 
 
@@ -126,7 +128,7 @@ def unpaired_outcomes(chosen: Plan, watch: Watch) -> Iterator[UnpairedOutcome]:
     """Every setting of runs that were not paired."""
     for number, setting in enumerate(chosen.unpaired):
         watch(number, len(chosen.unpaired))
-        yield simulate_unpaired(setting, chosen.n_suites)
+        yield simulate_unpaired(setting, chosen.n_unpaired_suites)
 
 
 def other_outcomes(chosen: Plan, watch: Watch) -> Iterator[tuple[str, Outcome]]:
