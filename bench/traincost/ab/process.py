@@ -19,7 +19,7 @@ from traincost.data.record import Record
 from traincost.data.results import read_records
 from traincost.data.side_plan import SidePlan, SideReport
 
-PYTEST_FAILED = 1
+PYTEST_FAILED, NO_TESTS = 1, 5
 TIMEOUT_S = 900.0
 LINES_SHOWN = 5
 
@@ -176,7 +176,7 @@ def _who(tree: Tree) -> str:
 
 def _why(code: int, output: str, report: SideReport | None) -> str:
     """What the process said last."""
-    if report is not None and not report.cases:
+    if code == NO_TESTS or (report is not None and not report.cases):
         return "has no case to run: expected cases marked `gate`, or others chosen by -k or -m"
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     said = [line for line in lines if line.startswith(("E  ", "ERROR", "Exit:", "!!"))] or lines
