@@ -131,6 +131,11 @@ def test_what_varies_between_runs_grew_only_if_all_runs_of_head_are_above_all_of
     assert ("varies" in found.reason) == (len({*base}) > 1 or len({*head}) > 1)
 
 
+def test_where_runs_vary_the_largest_of_each_side_is_shown() -> None:
+    found = compare("flops", [1, 3], [2])
+    assert (found.outcome, found.base, found.head, found.n) == (Outcome.EQUAL, 3, 2, 1)
+
+
 @given(SIZES, st.integers(min_value=1, max_value=3))
 def test_one_byte_is_seen_at_any_size(size: int, more: int) -> None:
     assert compare("flops", [size], [size + more]).outcome is Outcome.GREW

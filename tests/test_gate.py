@@ -391,6 +391,15 @@ def test_pairs_that_agree_to_the_last_digit_have_bounds_that_are_numbers_or_noth
     assert "nan" not in found.reason
 
 
+def test_runs_of_which_only_one_side_has_pairs_are_judged_as_runs() -> None:
+    for base, head in (
+        (pairs("b", SLOWER), runs("h", slower(0.2))),
+        (runs("b", SLOWER), pairs("h", slower(0.2))),
+    ):
+        found = line(gate(base, head, Policy()), TIME)
+        assert (found.verdict, "runs a side" in found.reason) == (Outcome.REGRESSION, True)
+
+
 def test_fewer_pairs_than_the_first_look_needs_are_not_judged() -> None:
     report = gate(pairs("b", SLOWER[:3]), pairs("h", slower(1.0)[:3]), REQUIRED)
     found = line(report, TIME)

@@ -23,11 +23,15 @@ from traincost.show.gate import (
     code_span,
     gate_text,
     headline,
+    note_lines,
     write,
 )
 from traincost.show.junit import junit_xml
 
-EVIL = "batch/::error::x[a=`<img src=x>` @team #1 | ##[set-env]\x1b[31m\x00]\n::stop-commands::t"
+EVIL = (
+    "batch/::error::x\r::warning::y[a=`<img src=x>` @team #1 | ##[set-env]\x1b[31m\x00]"
+    "\n::stop-commands::t"
+)
 
 
 def report_of(case_id: str = "batch/step") -> GateReport:
@@ -159,7 +163,18 @@ def test_a_name_cannot_give_github_a_command() -> None:
         assert ":" not in properties and "," not in properties
     for fmt in ("table", "csv", "json", "markdown"):
         text = github.defused(gate_text(report, fmt))
-        assert not re.search(r"(?m)^\s*::", text) and "##[" not in text
+        assert not re.search(r"(^|[\r\n])\s*::", text) and "##[" not in text
+    for start in ("", "\r", "a\n  ", "\n\u2003", "a\r\n"):
+        assert "::" not in github.defused(f"{start}::error::x").partition("error")[0]
+
+
+def test_what_is_said_beside_a_report_is_no_command_either(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = GateReport((), 0, warnings=("a\n::stop-commands::t",))
+    write(report, options(format="json"), {"GITHUB_ACTIONS": "true"})
+    err = [e for e in capsys.readouterr().err.splitlines() if e.strip().startswith("::")]
+    assert [e.split()[0] for e in err] == ["::warning", "::notice"]
 
 
 def test_in_a_step_of_github_the_summary_is_added_and_the_report_left_alone(
@@ -200,6 +215,12 @@ def test_files_are_written_as_asked_and_one_that_cannot_be_is_named(tmp_path: Pa
     assert comment.read_text().startswith(MARKER)
     with pytest.raises(BadInputError, match=r"--junit .*none"):
         write(report_of(), options(junit=tmp_path / "none" / "x.xml"), {})
+
+
+def test_of_many_notes_the_first_twenty_are_shown_and_the_others_counted() -> None:
+    for n, more in ((20, False), (21, True)):
+        notes = note_lines(GateReport((), 0, warnings=tuple(map(str, range(n)))))
+        assert ("note: … and 1 more" in notes) == more and len(notes) == n
 
 
 def test_machines_that_differ_and_rows_left_out_are_named_once() -> None:

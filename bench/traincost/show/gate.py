@@ -55,10 +55,10 @@ def write(
     `options` has `format`, `junit` and `markdown`. BadInputError if a file can't be written; what
     can be told has been told by then.
     """
-    text = gate_text(report, options.format)
-    print(github.defused(text) if github.is_running(environ) else text, end="", flush=True)
+    shown = github.defused if github.is_running(environ) else str
+    print(shown(gate_text(report, options.format)), end="", flush=True)
     if options.format in ("csv", "json"):
-        print("\n".join([headline(report), *note_lines(report)]), file=sys.stderr)
+        print(shown("\n".join([headline(report), *note_lines(report)])), file=sys.stderr)
     if github.is_running(environ):
         github.announce(report, headline(report), comment(report), environ)
     _write(options.junit, "--junit", lambda: junit_xml(report))

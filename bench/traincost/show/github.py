@@ -1,7 +1,7 @@
 """What GitHub Actions shows of a gate: annotations in the run, and the step's summary.
 
 Annotations are workflow commands (`::error title=…::…`), which the runner takes from stderr as well
-as from stdout, so they go to stderr and leave the report alone. Names of cases are written by
+as from stdout (its ScriptHandler), so they go to stderr and leave the report alone. Names of cases are written by
 whoever opened the pull request: they are escaped, and no line of the report can be a command.
 """
 
@@ -22,7 +22,7 @@ UNDECIDED = (
     Outcome.FAILED,
 )
 LARGEST_SUMMARY_BYTES = 2**20
-_COMMAND = re.compile(r"^(\s*):(?=:)", re.M)
+_COMMAND = re.compile(r"((?:^|[\r\n])\s*):(?=:)")
 
 
 def is_running(environ: Mapping[str, str]) -> bool:
