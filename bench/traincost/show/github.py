@@ -1,8 +1,9 @@
 """What GitHub Actions shows of a gate: annotations in the run, and the step's summary.
 
-Annotations are workflow commands (`::error title=…::…`), which the runner takes from stderr as well
-as from stdout (its ScriptHandler), so they go to stderr and leave the report alone. Names of cases are written by
-whoever opened the pull request: they are escaped, and no line of the report can be a command.
+Annotations are workflow commands (`::error title=…::…`). The runner takes them from stderr as well
+as from stdout (its ScriptHandler), so they go to stderr and leave the report alone. Names of cases
+are written by whoever opened the pull request: they are escaped, and no line of the report can be a
+command.
 """
 
 from __future__ import annotations
