@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 import traincost
 from traincost.data.errors import BadInputError
 from traincost.show.tables import FORMATS
-from traincost.verbs import ab, calibrate, gate
+from traincost.verbs import ab, calibrate, compare, gate
 
 if TYPE_CHECKING:
     from traincost.data.record import Record
@@ -188,6 +188,12 @@ def _watch(options: argparse.Namespace) -> int:
 
 
 VERBS = (
+    Verb(
+        "compare",
+        "results of several machines, commits or runs side by side: time, memory, energy, MFU",
+        compare.add_options,
+        compare.run,
+    ),
     Verb(
         "machine",
         "who this machine is, what can be measured on it, and its peaks",

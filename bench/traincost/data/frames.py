@@ -7,6 +7,7 @@ pays; the answer does not depend on how many there are.
 from __future__ import annotations
 
 import csv
+import importlib
 import os
 import threading
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traincost.data.errors import BadInputError
-from traincost.data.plain import read_plain, with_all
+from traincost.data.plain import categorical, read_plain
 from traincost.data.record import column_type
 from traincost.data.results import Row, check_header, rows_of
 from traincost.data.text import checked_csv
@@ -37,8 +38,7 @@ def read_columns(paths: Sequence[Path], wanted: Sequence[str]) -> list[pd.DataFr
         return [read(path) for path in paths]
     import multiprocessing
 
-    import pandas  # noqa: F401  # imported once, before the processes part
-
+    importlib.import_module("pandas")  # once, before the processes part
     with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
         return list(pool.map(read, paths))
 
@@ -56,6 +56,7 @@ def _read(path: Path, wanted: Sequence[str]) -> pd.DataFrame:
 
 def frame_of_rows(rows: Iterable[tuple[int, Row]], wanted: Sequence[str]) -> pd.DataFrame:
     """Typed rows with their lines, as such a frame."""
+    import numpy as np
     import pandas as pd
 
     lines, values = [line for line, _ in rows], [row for _, row in rows]
@@ -63,12 +64,18 @@ def frame_of_rows(rows: Iterable[tuple[int, Row]], wanted: Sequence[str]) -> pd.
     for name in wanted:
         cells = [row.get(name) for row in values]
         number = column_type(name) in (int, float)
-        found[name] = pd.array(cells, dtype="Float64") if number else pd.Categorical(cells)
+        found[name] = np.array(cells, dtype=float) if number else _texts(cells)  # None is NaN
     frame = pd.DataFrame(found, index=range(len(values)))
-    numbers = {n: "float64" for n in wanted if column_type(n) in (int, float)}
-    frame = with_all(frame.astype(numbers), wanted)
     frame["line"] = lines
     return frame
+
+
+def _texts(cells: Sequence[object]) -> pd.Categorical:
+    import numpy as np
+    import pandas as pd
+
+    codes, values = pd.factorize(np.array([*cells, None], dtype=object)[:-1])
+    return categorical(codes, values)
 
 
 def one_frame(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
@@ -85,13 +92,13 @@ def one_frame(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFr
         parts = [frame[name] for frame in frames]
         text = isinstance(parts[0].dtype, pd.CategoricalDtype)
         columns[name] = (
-            union_categoricals([_of_text(part) for part in parts])
+            union_categoricals([part.array for part in parts])
             if text
             else np.concatenate([part.to_numpy() for part in parts])
         )
     codes, distinct = pd.factorize(np.array(names, dtype=object))
     rows = np.repeat(codes, [len(frame) for frame in frames])
-    columns["file"] = pd.Categorical.from_codes(rows, list(distinct))
+    columns["file"] = categorical(rows, distinct)
     frame = pd.DataFrame(columns)
     again = frame.duplicated(["run_id", "case_id"])
     if again.any():
@@ -102,14 +109,3 @@ def one_frame(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFr
             f"also in {frame[same].iloc[0].file}; expected each run once"
         )
     return frame
-
-
-def _of_text(cells: pd.Series[Any]) -> pd.Categorical:
-    """Categories of dtype object, also where there are none, so that all can be united."""
-    import pandas as pd
-
-    values = cells.array
-    return pd.Categorical.from_codes(
-        values.codes,  # type: ignore[attr-defined]
-        pd.Index(list(values.categories), dtype=object),  # type: ignore[attr-defined]
-    )

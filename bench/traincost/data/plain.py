@@ -119,7 +119,16 @@ def _categories(cells: pd.Series[Any]) -> pd.Categorical:
     import pandas as pd
 
     codes, values = pd.factorize(cells.to_numpy())
-    return pd.Categorical.from_codes(codes, pd.Index(values, dtype=object))
+    return categorical(codes, values)
+
+
+def categorical(codes: npt.NDArray[Any], values: Iterable[object]) -> pd.Categorical:
+    """Codes (-1 is missing) and their texts, as dtype object, so that any two can be united."""
+    import pandas as pd
+
+    texts: Any = pd.Index(list(values), dtype=object)
+    found: pd.Categorical = pd.Categorical.from_codes(codes, texts)
+    return found
 
 
 def _may_hold_truth_values(columns: pd.DataFrame) -> bool:
@@ -133,8 +142,8 @@ def _is_in_order(columns: pd.DataFrame) -> bool:
     """Required cells filled, known schema and statuses, finite numbers in range, no case twice."""
     if any(columns[name].isna().any() for name in REQUIRED):
         return False
-    known = {"schema": {str(SCHEMA)}, "status": set(Status)}
-    if any(not set(columns[n].cat.categories) <= values for n, values in known.items()):
+    known: dict[str, set[str]] = {"schema": {str(SCHEMA)}, "status": {str(s) for s in Status}}
+    if any(set(columns[n].cat.categories) - values for n, values in known.items()):
         return False
     for name in columns:
         kind = column_type(str(name))
@@ -196,12 +205,10 @@ def _converted(columns: pd.DataFrame, wanted: Collection[str]) -> pd.DataFrame |
 def with_all(columns: pd.DataFrame, wanted: Iterable[str]) -> pd.DataFrame:
     """The `wanted` columns in their order; those that the file lacks are missing throughout."""
     import numpy as np
-    import pandas as pd
 
     n = len(columns)
     for name in wanted:
         if name not in columns:
             text = column_type(name) not in (int, float)
-            no_text = pd.Categorical.from_codes(np.full(n, -1), [])
-            columns[name] = no_text if text else np.full(n, np.nan)
+            columns[name] = categorical(np.full(n, -1), ()) if text else np.full(n, np.nan)
     return columns[list(wanted)]

@@ -78,7 +78,7 @@ class Cases:
         return [None if code < 0 else str(of.values[code]) for code in of.code.tolist()]
 
     def values_of_all(self, column: str) -> list[str | None]:
-        """A text column's value in the first row of every group, rows that do not count included."""
+        """A text column in the first row of every group, whether or not that row counts."""
         import numpy as np
 
         codes = self.frame[column].cat.codes.to_numpy()

@@ -108,7 +108,8 @@ def _unmatched(data: Cases, pair: tuple[int, int], both: list[Integers]) -> dict
         say(case, f"on {other} only")
     there = np.flatnonzero((both[0] >= 0) & (both[1] >= 0))
     groups = [g[there] for g in both]
-    for i in np.flatnonzero(~(data.groups.measured[groups[0]] & data.groups.measured[groups[1]])):
+    measured = data.groups.measured[groups[0]] & data.groups.measured[groups[1]]
+    for i in np.flatnonzero(~measured).tolist():
         why = [
             _failure(data, int(g[i]), name) for g, name in zip(groups, (base, other), strict=True)
         ]
@@ -175,12 +176,28 @@ def lines_of(
 ) -> list[Line]:
     """Arrays over groups as lines."""
     base, other = of.at(groups[0]), of.at(groups[1])
-    values = (base.median, other.median, found.ratio, found.low, found.high)
+    medians = zip(numbers(base.median), numbers(other.median), strict=True)
+    ends = zip(numbers(found.ratio), numbers(found.low), numbers(found.high), strict=True)
     return [
-        Line(name, metric.name, *names, *numbers_of_case, source, *runs, note=doubt)
-        for name, numbers_of_case, source, runs, doubt in zip(
+        Line(
+            case_id=name,
+            metric=metric.name,
+            base=names[0],
+            other=names[1],
+            base_value=values[0],
+            other_value=values[1],
+            ratio=ratio[0],
+            low=ratio[1],
+            high=ratio[2],
+            interval=source,
+            base_runs=runs[0],
+            other_runs=runs[1],
+            note=doubt,
+        )
+        for name, values, ratio, source, runs, doubt in zip(
             (data.names[case] for case in data.groups.case[groups[0]].tolist()),
-            zip(*map(numbers, values), strict=True),
+            medians,
+            ends,
             interval_sources(base, other, found, with_errors=with_errors),
             zip(base.runs.tolist(), other.runs.tolist(), strict=True),
             data.doubts(*groups, names),

@@ -151,8 +151,8 @@ def _across(
         speeds = zip(numbers(base), numbers(other), strict=True)
         for line, (i, _), (ours, theirs) in zip(lines, both, speeds, strict=True):
             _, case, impl, baseline = keys[i]
-            values = {"base_value": ours, "other_value": theirs, "impl": impl, "baseline": baseline}
-            found.append(replace(line, case_id=case, **values))
+            line = replace(line, base_value=ours, other_value=theirs)
+            found.append(replace(line, case_id=case, impl=impl, baseline=baseline))
     return found
 
 

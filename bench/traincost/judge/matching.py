@@ -7,10 +7,10 @@ side has no numbers there, whatever its other runs say: a wrong answer has no sp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from traincost.data.record import Status
 
@@ -109,7 +109,7 @@ class Common:
     column: str
     code: Integers  # (n_groups,) of the value; below 0 where unknown
     several: Booleans  # (n_groups,) the rows of a group disagree
-    values: Any  # code -> value
+    values: Sequence[str]  # by code
 
 
 def common(frame: pd.DataFrame, groups: Groups, column: str) -> Common:
@@ -119,10 +119,11 @@ def common(frame: pd.DataFrame, groups: Groups, column: str) -> Common:
 
     cells = frame[column]
     if isinstance(cells.dtype, pd.CategoricalDtype):
-        codes, values = cells.cat.codes.to_numpy().astype(np.int64), cells.cat.categories
+        codes = cells.cat.codes.to_numpy().astype(np.int64)
+        values = list(map(str, cells.cat.categories))
     else:
         found, distinct = pd.factorize(cells.to_numpy())
-        codes, values = found.astype(np.int64), [f"{v:g}" for v in distinct]
+        codes, values = found.astype(np.int64), [f"{v:.15g}" for v in distinct]
     n = len(groups)
     kept = (groups.of_row >= 0) & (codes >= 0)
     if len(values) <= 1:
@@ -148,8 +149,10 @@ def difference(of: Common, base: Integers, other: Integers) -> dict[int, str]:
     found: dict[int, str] = {}
     for i in np.flatnonzero(unequal | several).tolist():
         if several[i]:
-            found[i] = f"{of.column}: several among the runs of one side"
+            found[i] = f"several values of {of.column} among the runs of a side"
         else:
-            a, b = (of.values[of.code[groups[i]]] for groups in (base, other))
-            found[i] = f"{of.column}: {a} and {b}"
+            a, b = (of.values[int(of.code[groups[i]])] for groups in (base, other))
+            found[i] = (
+                "the workload changed" if of.column == "workload" else f"{of.column} {a}, {b}"
+            )
     return found

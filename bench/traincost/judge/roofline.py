@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from traincost.data.record import Status
 from traincost.machine.peaks import rate_name
@@ -66,10 +66,11 @@ def _rates(rows: pd.DataFrame, rates: pd.Series[float]) -> dict[str, float]:
     if rows.empty:
         return found
     keys = [rows["dtype"].astype(object), rows["matmul_precision"].astype(object)]
-    for (dtype, precision), rate in rates.groupby(keys, dropna=False).max().dropna().items():
-        name = rate_name(*(v if isinstance(v, str) else None for v in (dtype, precision)))
+    for both, rate in rates.groupby(keys, dropna=False).max().dropna().items():
+        known: list[Any] = list(both) if isinstance(both, tuple) else []
+        name = rate_name(*(v if isinstance(v, str) else None for v in known))
         if name is not None:
-            found[name] = max(rate, found.get(name, 0.0))
+            found[name] = max(float(rate), found.get(name, 0.0))
     return found
 
 
