@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traincost.data.cells import read_cell
 from traincost.data.ranges import range_fault
 from traincost.data.record import REQUIRED, SCHEMA, Status, column_type
+from traincost.data.results import check_header
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +31,7 @@ _TRUTH = (b"rue", b"RUE", b"alse", b"ALSE")
 _STRANGE = (b"\r", _MARK.encode())
 
 
-def read_plain(content: bytes, wanted: Collection[str]) -> pd.DataFrame | None:
+def read_plain(path: Path, content: bytes, wanted: Collection[str]) -> pd.DataFrame | None:
     """The `wanted` columns of a checked content whose header is in order; None if in doubt.
 
     Text as categories, numbers as float64 with NaN where the cell is empty. All numbers of the file
@@ -44,6 +46,7 @@ def read_plain(content: bytes, wanted: Collection[str]) -> pd.DataFrame | None:
     if not _quotes_are_regular(np.frombuffer(body, np.uint8)):
         return None
     header = first.decode().split(",")
+    check_header(path, header)
     columns = _parsed(body, header, wanted)
     if columns is None or len(columns) != body.count(b"\n") or not _is_in_order(columns):
         return None
@@ -198,7 +201,7 @@ def _converted(columns: pd.DataFrame, wanted: Collection[str]) -> pd.DataFrame |
             texts = [read_cell(c, str) for c in cells.cat.categories]
             if len(set(texts)) < len(texts):
                 return None
-            found[name] = cells.cat.rename_categories(texts) if len(texts) else cells
+            found[name] = categorical(cells.cat.codes.to_numpy(), texts)
     return with_all(pd.DataFrame(found, index=columns.index), wanted)
 
 

@@ -127,7 +127,7 @@ class Cases:
         return self.text("suite")
 
     def doubts(self, base: Integers, other: Integers, names: tuple[str, str]) -> list[str | None]:
-        """What is to be said of the rows of two groups: `2 unstable on H100`."""
+        """What is to be said of the rows of two groups: `2 unstable (base)`."""
         cache: dict[int, str | None] = {}
         found: list[str | None] = []
         for both in zip(base.tolist(), other.tolist(), strict=True):
@@ -136,7 +136,7 @@ class Cases:
                 if group not in cache:
                     cache[group] = self.groups.doubt(group)
                 if cache[group]:
-                    said.append(f"{cache[group]} on {name}")
+                    said.append(f"{cache[group]} ({name})")
             found.append("; ".join(said) or None)
         return found
 

@@ -173,8 +173,9 @@ def lines_of(
     found: Ratios,
     *,
     with_errors: bool = False,
+    roles: tuple[str, str] = ("base", "other"),
 ) -> list[Line]:
-    """Arrays over groups as lines."""
+    """Arrays over groups as lines; `roles` are what notes call the two."""
     base, other = of.at(groups[0]), of.at(groups[1])
     medians = zip(numbers(base.median), numbers(other.median), strict=True)
     ends = zip(numbers(found.ratio), numbers(found.low), numbers(found.high), strict=True)
@@ -200,7 +201,7 @@ def lines_of(
             ends,
             interval_sources(base, other, found, with_errors=with_errors),
             zip(base.runs.tolist(), other.runs.tolist(), strict=True),
-            data.doubts(*groups, names),
+            data.doubts(*groups, roles),
             strict=True,
         )
     ]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 BASELINES = ("eager", "torch", "huggingface")
 _IMPL = re.compile(r"(?<=[\[,])impl=[^,\]]*(,|(?=\]))")
 _SAME = tuple(c for c in (*matching.WORK, *matching.WORK_NUMBERS) if c not in ("impl", "n_params"))
+_ROLES = ("baseline", "impl")
 _HOUR_S = 3600
 _MILLION = 1e6
 Key = tuple[int, str, str, str]  # side, case without its implementation, implementation, baseline
@@ -54,7 +55,9 @@ def speedups(
     within = [
         replace(line, case_id=key[1], side=names[key[0]], base=key[3], other=key[2], impl=key[2])
         for key, line in zip(
-            keys, lines_of(data, SPEEDUP, ("baseline", "impl"), groups, of, across), strict=True
+            keys,
+            lines_of(data, SPEEDUP, _ROLES, groups, of, across, roles=_ROLES),
+            strict=True,
         )
     ]
     within = [replace(line, baseline=line.base) for line in within]

@@ -118,12 +118,18 @@ def sides_of(frame: pd.DataFrame, by: By = "auto") -> Sides:
 
 
 def _chosen(frame: pd.DataFrame) -> By:
-    """Several machines are the question; else several commits; else what was named apart."""
+    """Several machines are the question; else several commits; else what was named apart.
+
+    Runs of one argument are compared with each other, unless it has implementations to compare:
+    their speedups are the surer the more runs there are.
+    """
     if frame.groupby("device", observed=True, dropna=False)["machine_id"].nunique().max() > 1:
         return "machine"
     if not frame["commit"].isna().any() and frame["commit"].nunique() > 1:
         return "commit"
-    return "argument" if frame["argument"].nunique() > 1 else "run"
+    if frame["argument"].nunique() > 1:
+        return "argument"
+    return "machine" if frame["impl"].nunique() > 1 else "run"
 
 
 def _facts(rows: pd.DataFrame) -> dict[str, str | float]:

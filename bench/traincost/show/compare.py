@@ -7,13 +7,14 @@ of a section with more rows than asked for those farthest from 1 are kept.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from traincost.judge.compare import Comparison
 from traincost.judge.lines import COSTS, METRICS, SPEEDUP, Line, Metric
 from traincost.judge.machines import Fact
-from traincost.show.tables import Cell, Format, Row, render
+from traincost.show.tables import WIDTH, Cell, Format, Row, render
 from traincost.show.units import amount
 
 TITLE = "comparison"
@@ -28,6 +29,8 @@ LIMIT = 200
 
 _METRICS: Mapping[str, Metric] = {m.name: m for m in (*METRICS, SPEEDUP, *COSTS)}
 _LONGEST_HEADER = 16
+_PLAIN_HEADERS = ("base", "other")
+_GAP = 3
 _SHARES = ("mfu",)
 _UNITS = {"power_limit_w": "W", "sm_clock_mean_hz": "Hz"}
 
@@ -113,7 +116,7 @@ def _blocks(comparison: Comparison, fmt: Format, limit: int) -> Iterator[str]:
         yield _lines_block(title, list(lines), (base, other), "ratio", fmt, limit)
     for (side,), lines in _by(comparison.speedups, "side"):
         title = f"speedup on {side}: time of the baseline over time of the implementation"
-        yield _lines_block(title, list(lines), ("baseline", "impl"), "speedup", fmt, limit)
+        yield _lines_block(title, list(lines), ("baseline", "time"), "speedup", fmt, limit)
     for (base, other), lines in _by(comparison.speedups_across, "base", "other"):
         title = f"speedups across: {other} against {base}"
         yield _lines_block(title, list(lines), (base, other), "ratio", fmt, limit)
@@ -158,7 +161,8 @@ def _facts_block(facts: Sequence[Fact], base: str, other: str, fmt: Format) -> s
     same = ", ".join(f"{f.name} {_fact(f, f.base)}" for f in facts if not f.differs)
     title = f"machines: {other} against {base}"
     text = _block(title, ("what differs", *_headers(base, other)), rows, fmt) if rows else ""
-    return f"{text}The same: {same}.\n" if same else text
+    lines = textwrap.wrap(f"The same: {same}.", WIDTH) if same else []
+    return text + "".join(f"{line}\n" for line in lines)
 
 
 def _fact(fact: Fact, value: str | float | None) -> str:
@@ -174,7 +178,15 @@ def _fact(fact: Fact, value: str | float | None) -> str:
 
 def _headers(base: str, other: str) -> tuple[str, str]:
     short = max(len(base), len(other)) <= _LONGEST_HEADER and base != other
-    return (base, other) if short else ("base", "other")
+    return (base, other) if short else _PLAIN_HEADERS
+
+
+def _fits(columns: Sequence[str], rows: Sequence[Row]) -> bool:
+    """Whether a table of these cells stays on one line a row."""
+    cells = [columns, *rows]
+    widths = [max(len(str(row[i] or "")) for row in cells) for i in range(len(columns))]
+    used = [w for i, w in enumerate(widths) if any(row[i] is not None for row in rows)]
+    return sum(used) + _GAP * len(used) <= WIDTH
 
 
 def _summary_block(comparison: Comparison, fmt: Format) -> str:
@@ -199,10 +211,12 @@ def _lines_block(
         far = sorted(lines, key=lambda line: -abs(math.log(line.ratio or 1)))[:limit]
         kept = set(map(id, far))
         lines = [line for line in lines if id(line) in kept]
-    base, other = _headers(*names)
-    columns = ("case", "impl", "baseline", base, other, ratio, "95% interval", "runs", "note")
     rows = [row for _, group in groupby(lines, _test) for row in _grouped(list(group))]
-    text = _block(title, columns, rows, fmt, right=(base, other, ratio, "95% interval", "runs"))
+    for pair in (_headers(*names), _PLAIN_HEADERS):
+        columns = ("case", "implementation", *pair, ratio, "95% interval", "runs", "note")
+        if _fits(columns, rows):
+            break
+    text = _block(title, columns, rows, fmt, right=(*pair, ratio, "95% interval", "runs"))
     said = f"{more:,} more, nearer to 1; --limit 0 shows all, --format csv too\n"
     return text + (f"\n{said}" if more and fmt == "markdown" else said if more else "")
 
@@ -219,7 +233,7 @@ def _grouped(lines: Sequence[Line]) -> Iterator[Row]:
         return
     axes = [_axes(line) for line in lines]
     shared = [axis for axis in axes[0] if all(axis in a for a in axes)]
-    yield (" ".join([_test(lines[0]), *shared]), *[None] * 8)
+    yield (" ".join([_test(lines[0]), *shared]), *[None] * 7)
     for line, own in zip(lines, axes, strict=True):
         yield _person(line, "· " + (" ".join(a for a in own if a not in shared) or "·"))
 
@@ -235,8 +249,7 @@ def _person(line: Line, case: str) -> Row:
     runs = f"{line.base_runs}, {line.other_runs}" if line.other_runs else str(line.base_runs)
     return (
         case,
-        line.impl,
-        line.baseline,
+        f"{line.impl} over {line.baseline}" if line.impl else None,
         _value(value, line.base_value),
         _value(value, line.other_value),
         _times(line.ratio),
