@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from traincost.data.cells import csv_line, write_cell
 from traincost.data.record import Record
@@ -33,7 +34,7 @@ def record(i: int) -> Record:
     """A row as wide as a measured one."""
     time_s = 1.0e-3 * (1 + i % 997)
     flops = 10**6 * (1 + i % 997)
-    return Record(
+    known: dict[str, Any] = {
         **{"run_id": "r", "started_at": "2026-11-24T08:12:53+00:00", "suite": "batch"},
         **{"case_id": f"batch/train_step[batch_size={i},model=gpt-100k]", "notes": NOTE},
         **{"workload": f"{i:012x}", "model": "gpt-100k", "impl": "eager", "phase": "step"},
@@ -53,8 +54,9 @@ def record(i: int) -> Record:
         **{"loss_steps": 8, "host": "box", "cpu": "AMD EPYC 9554 64-Core Processor"},
         **{"torch": "2.13.0+cpu", "triton": "3.7.1", "python": "3.12.4", "threads": 2},
         **{"commit": "0123456789ab", "time_first_step_s": time_s * 9.123456789},
-        time_median_s=time_s,
-    )
+        "time_median_s": time_s,
+    }
+    return Record(**known)
 
 
 def write_files(folder: Path, n_files: int, n_rows: int) -> None:

@@ -334,7 +334,8 @@ def test_speedups_are_derived_within_each_machine_over_a_named_baseline_and_comp
     liger = {(x.side, x.case_id): x for x in within if x.impl == "liger"}
     x = liger["A100-SXM4-80GB", "kernels/step[batch_size=4]"]
     assert x.baseline == "eager"
-    assert (x.base_value, x.ratio) == (pytest.approx(0.2), pytest.approx(2.5))
+    assert x.base_value == pytest.approx(0.2)
+    assert x.ratio == pytest.approx(2.5)
     both = {(x.impl, x.case_id): x for x in across}
     y = both["liger", "kernels/step[batch_size=4]"]
     assert (y.base_value, y.other_value, y.ratio) == pytest.approx((2.5, 5.0, 2.0))
