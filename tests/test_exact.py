@@ -43,6 +43,7 @@ def test_any_growth_is_a_regression_that_says_how_much(
     report = gate([base], [head], Policy())
     found = line(report, metric)
     assert (found.verdict, found.reason, found.exit_code) == (Outcome.GREW, says, 1)
+    assert (found.base, found.head) == (old, new)
     assert report.exit_code == 1
     back = gate([head], [base], Policy())
     assert (line(back, metric).verdict, back.exit_code) == (Outcome.SHRANK, 0)
@@ -114,6 +115,13 @@ def test_rows_without_a_torch_are_not_gated() -> None:
     base = row("b", torch=None)
     found = line(gate([base], [changed(base, run_id="h", flops=9999)], Policy()), "flops")
     assert (found.verdict, found.reason) == (Outcome.NOT_COMPARABLE, "torch not recorded")
+
+
+def test_a_required_count_of_another_torch_is_undecided() -> None:
+    base, head = row("b", run_spread_rel=0.01), row("h", torch="2.12.0")
+    for metrics, code in ((("flops",), 3), ((), 0)):
+        policy = Policy(required=("batch/*",), required_metrics=metrics)
+        assert gate([base], [head], policy).exit_code == code
 
 
 def test_every_exact_metric_is_bound_to_torch_triton_and_architecture() -> None:

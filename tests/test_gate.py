@@ -202,7 +202,7 @@ def test_what_an_ab_saw_fail_fails_without_a_row_for_it(told: str, code: int) ->
     base, head = ([*runs(s, SLOWER), row(s, case_id="other/x")] for s in "bh")
     report = gate(base, head, Policy(), failed={"batch/step": told})
     assert report.exit_code == code
-    assert "no row" in line(report).reason
+    assert line(report).reason.startswith(told if code else "no row on BASE only")
 
 
 # presence
@@ -212,6 +212,7 @@ def test_a_case_on_base_only_is_missing_and_ends_the_gate_only_if_required() -> 
     base = [row("b"), row("b", case_id="other/x")]
     report = gate(base, [row("h", case_id="other/x")], Policy())
     assert (line(report).verdict, report.exit_code) == (Outcome.MISSING, 0)
+    assert line(report).reason == "on BASE only"
     assert gate(base, [row("h", case_id="other/x")], REQUIRED).exit_code == 1
 
 
@@ -236,7 +237,9 @@ def test_a_required_glob_that_fits_nothing_is_missing() -> None:
 
 def test_a_new_case_passes_even_if_required_and_fails_if_it_fails() -> None:
     base, head = [row("b", case_id="other/x")], [row("h", case_id="other/x")]
-    assert gate(base, [*head, row("h")], REQUIRED).exit_code == 0
+    report = gate(base, [*head, row("h")], REQUIRED)
+    assert (line(report).verdict, report.exit_code) == (Outcome.NEW, 0)
+    assert line(report).reason.startswith("on HEAD only")
     assert gate(base, [*head, row("h", status="error")], REQUIRED).exit_code == 1
     assert gate(base, [*head, row("h", status="error")], Policy()).exit_code == 0
 

@@ -204,7 +204,7 @@ def test_a_summary_without_room_is_a_warning(
     for file in (full, tmp_path / "none" / "summary.md"):
         env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(file)}
         write(report_of(), options(), env)
-        assert "::warning" in capsys.readouterr().err
+        assert "; the summary lacks the gate's report" in capsys.readouterr().err
     assert full.stat().st_size == github.LARGEST_SUMMARY_BYTES
 
 

@@ -36,8 +36,8 @@ class Case:
 
     @property
     def suite(self) -> str:
-        """The suite file that it stands in."""
-        return (self.head or self.base)[0].suite
+        """The suite file of a case that HEAD has."""
+        return self.head[0].suite
 
 
 def checked(records: Sequence[Record], side: str) -> None:
