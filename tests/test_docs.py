@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from project import ROOT, SHORT_CASES, environment
+from two_machines import A100, H100, benchmark_json, write_liger, write_runs
 
 from traincost.cli import VERBS
 from traincost.data.profile import PROFILES
@@ -47,6 +48,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (suite,) = (text for _, text in blocks("python") if "def test_step" in text)
     (folder / "my_suite.py").write_text(suite)
     run(folder, FIRST)
+    for name, box in (("a100", A100), ("h100", H100)):
+        write_runs(folder / name, box, 3)
+    for name, factor in (("laptop", 2.0), ("server", 1.0)):
+        text = benchmark_json(name, name, {"test_sort.py::test_sort": factor * 1e-3})
+        (folder / f"{name}.json").write_text(text)
+    write_liger(folder / "liger.csv")
     return folder
 
 
