@@ -7,8 +7,8 @@ In order, with model and optimizer put back to their start between them:
     timed rounds through pytest-benchmark's runner, and nothing else inside
     arithmetic   -> FLOPs, bytes, operations     (untimed from here on)
     memory       -> live and peak bytes
-    loss         -> a fixed number of steps, the same on every machine; NaN is looked for here
     energy       -> a window of whole steps
+    loss         -> a fixed number of steps, the same on every machine; NaN is looked for here
 
 The instruments are handed in, so that a test hands in others.
 """
@@ -128,9 +128,6 @@ def measure(work: Work, bench: Bench) -> Measured:
         memory = measure_memory(
             work.step, bench.device, work.model, work.optimizer, setup=lambda: _set_up(work)
         )
-    with bench.passing("loss"):
-        start.restore()
-        losses = _restored_only(_losses(work), work, start)
     with bench.passing("energy"):
         start.restore()
         step_s = sorted(timing.rounds_s)[len(timing.rounds_s) // 2]
@@ -138,6 +135,9 @@ def measure(work: Work, bench: Bench) -> Measured:
             energy = bench.energy.window(work.step, step_s, bench.profile)
         else:
             energy = Energy(notes=dict.fromkeys(("gpu_energy_j", "cpu_energy_j"), WITH_SET_UP))
+    with bench.passing("loss"):  # the last one: how the model then stands depends on no clock
+        start.restore()
+        losses = _restored_only(_losses(work), work, start)
     return Measured(timing, arithmetic, launches, memory, losses, energy)
 
 

@@ -152,6 +152,9 @@ class WatchedGpu:
         if self.gone is not None:
             energy = Refusal(self.gone)
         notes = dict(state.notes)
+        idle_w = idle_power_w(self._idle)
+        if isinstance(idle_w, Refusal):
+            notes["power_idle_w"] = idle_w.reason
         if isinstance(energy, Refusal):
             notes["gpu_energy_j"] = energy.reason
         elif apart := self._apart(energy.energy_j, length_s):
@@ -162,7 +165,7 @@ class WatchedGpu:
             gpu_energy_j=energy.energy_j if isinstance(energy, CounterEnergy) else None,
             gpu_energy_error_j=energy.error_j if isinstance(energy, CounterEnergy) else None,
             power_mean_w=energy.energy_j / length_s if isinstance(energy, CounterEnergy) else None,
-            power_idle_w=idle_power_w(self._idle),
+            power_idle_w=None if isinstance(idle_w, Refusal) else idle_w,
             power_limit_w=state.power_limit_w,
             temperature_max_c=state.temperature_max_c,
             sm_clock_mean_hz=state.sm_clock_mean_hz,
