@@ -34,6 +34,9 @@ def test_gpus_come_in_nvmls_order_with_their_slices(monkeypatch: pytest.MonkeyPa
         ("import os; os.kill(os.getpid(), 11)", "ended the process that asked NVML (SIGSEGV)"),
         ("raise RuntimeError('odd')", "ended with exit code 1: RuntimeError: odd"),
         ('print(\'{"fault": "no driver"}\')', "no driver"),
+        ('print("hello"); print(\'{"fault": "no driver"}\')', "no driver"),
+        ("import sys; sys.stdout.buffer.write(b'odd \\xff')", "gave 'odd"),
+        ("pass", "gave ''"),
     ],
 )
 def test_a_driver_that_hangs_or_kills_its_caller_is_a_reason(code: str, says: str) -> None:
