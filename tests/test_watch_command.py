@@ -289,8 +289,11 @@ def test_ctrl_c_that_comes_with_the_end_of_the_command_does_not_end_the_watching
     os.kill(child.pid, signal.SIGKILL)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     signal.raise_signal(signal.SIGINT)  # waits until it is asked for
-    ended = child.wait(5.0)
-    child.release()
+    try:
+        ended = child.wait(5.0)
+        child.release()
+    except KeyboardInterrupt:  # which would end all tests
+        pytest.fail("the interrupt reached the watching")
     assert ended is not None
     assert ended.exit_code == 128 + signal.SIGKILL
 
@@ -302,7 +305,10 @@ def test_ctrl_c_while_the_summary_is_written_does_not_cut_it_off() -> None:
         signal.raise_signal(signal.SIGINT)
         told.append(found.host.exit_code)
 
-    watch(EXIT_3, 1.0, lambda _: None, on_end=tell)
+    try:
+        watch(EXIT_3, 1.0, lambda _: None, on_end=tell)
+    except KeyboardInterrupt:  # which would end all tests
+        pytest.fail("the interrupt reached the watching")
     assert told == [3]
 
 
@@ -324,11 +330,16 @@ def test_stop_and_continue_stop_and_continue_the_command_and_the_watching() -> N
     ) as process:
         assert process.stdout is not None
         pids = (int(process.stdout.readline()), process.pid)
-        for signum, stopped in ((signal.SIGTSTP, True), (signal.SIGCONT, False)):
-            process.send_signal(signum)
-            deadline_s = time.monotonic() + 30
-            while any((state_of(pid) == "T") != stopped for pid in pids):
-                assert time.monotonic() < deadline_s, [state_of(pid) for pid in pids]
-                time.sleep(0.01)
-        process.communicate("go on\n", timeout=30)
+        try:
+            for signum, stopped in ((signal.SIGTSTP, True), (signal.SIGCONT, False)):
+                process.send_signal(signum)
+                deadline_s = time.monotonic() + 30
+                while any((state_of(pid) == "T") != stopped for pid in pids):
+                    assert time.monotonic() < deadline_s, [state_of(pid) for pid in pids]
+                    time.sleep(0.01)
+            process.communicate("go on\n", timeout=30)
+        finally:
+            if process.poll() is None:
+                for pid in pids:
+                    os.kill(pid, signal.SIGKILL)
         assert process.returncode == 5

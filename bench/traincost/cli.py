@@ -13,6 +13,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -213,12 +214,10 @@ def _write_error(text: str) -> None:
     """To standard error, if anybody can still read it there."""
     if sys.stderr is None:
         return  # it was closed
-    try:
-        encoding = sys.stderr.encoding or "utf-8"
+    encoding = sys.stderr.encoding or "utf-8"
+    with suppress(OSError):
         sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stderr.flush()
-    except OSError:  # What is still in the buffer would fail again when Python ends, with a code.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 VERBS = (
