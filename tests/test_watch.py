@@ -116,8 +116,9 @@ def test_the_power_sensor_that_disagrees_with_the_counter_is_a_note(
 ) -> None:
     config = StubConfig((StubGpu(power=Constant(300.0), sensor_gain=1.3, sensor=(0.02, 0.02, 0)),))
     set_stub(monkeypatch, config)
-    [gpu] = watched("sleep", "0.8").gpus
-    assert gpu.gpu_energy_j == pytest.approx(240, rel=0.05)
+    told = watched("sleep", "0.8")
+    [gpu] = told.gpus
+    assert gpu.gpu_energy_j == pytest.approx(300 * told.host.time_s, rel=0.05)
     assert "the counter says" in gpu.notes["gpu_energy_j"]
 
 
