@@ -5,6 +5,7 @@ commands of several lengths. On made-up powercap trees: counters that wrap at an
 """
 
 import importlib
+import itertools
 import os
 import random
 import sys
@@ -91,8 +92,10 @@ def show_rapl() -> None:
             (zone / "name").write_text(name)
             (zone / "max_energy_range_uj").write_text(str(RANGE_UJ))
             (zone / "energy_uj").write_text("0")
-        reader = open_reader(Path(folder))
-        assert isinstance(reader, RaplReader)
+        opened = open_reader(Path(folder))
+        assert isinstance(opened, RaplReader)
+        minutes_s = itertools.count(0.0, 60.0)
+        reader = RaplReader(opened.zones, lambda: next(minutes_s))
         for _ in range(TRIALS):
             total_uj, after_uj = 0, list[int]()
             for zone in zones:

@@ -14,7 +14,7 @@ LAYERS = (  # each imports from itself and from those before it
         "measuring",
         (
             *("assemble", "calibrate", "child", "fixture", "measure", "passes", "rates"),
-            *("session", "snapshot", "watch", "watch_gpu"),
+            *("session", "snapshot", "watch", "watch_gpu", "watch_host", "watch_sample"),
         ),
     ),
     ("judging", ("judge", "ab")),

@@ -34,6 +34,8 @@ def test_gpus_come_in_nvmls_order_with_their_slices(monkeypatch: pytest.MonkeyPa
         ("import os; os.kill(os.getpid(), 11)", "ended the process that asked NVML (SIGSEGV)"),
         ("raise RuntimeError('odd')", "ended with exit code 1: RuntimeError: odd"),
         ('print(\'{"fault": "no driver"}\')', "no driver"),
+        ("import sys; sys.stdout.buffer.write(b'odd \\xff')", "gave 'odd"),
+        ("pass", "gave ''"),
     ],
 )
 def test_a_driver_that_hangs_or_kills_its_caller_is_a_reason(code: str, says: str) -> None:
@@ -41,3 +43,8 @@ def test_a_driver_that_hangs_or_kills_its_caller_is_a_reason(code: str, says: st
     found = listed_gpus((sys.executable, "-c", code), timeout_s)
     assert isinstance(found, Refusal)
     assert says in found.reason
+
+
+def test_what_others_print_when_python_starts_is_not_the_answer() -> None:
+    code = """print("hello"); print('{"gpus": []}')"""
+    assert listed_gpus((sys.executable, "-c", code)) == ()

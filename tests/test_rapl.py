@@ -198,10 +198,10 @@ def test_a_counter_that_may_not_be_read_makes_the_sum_unknown_and_is_named(
     tree.add_to_all(1_000_000)
     real = Path.read_text
 
-    def refuse(path: Path) -> str:
+    def refuse(path: Path, **how: str) -> str:
         if path == tree.file(zone):
             raise PermissionError(13, "Permission denied", str(path))
-        return real(path)
+        return real(path, **how)
 
     monkeypatch.setattr(Path, "read_text", refuse)
     [name] = [z.name for z in counters.zones if z.path.name == zone]
@@ -217,7 +217,19 @@ def test_a_counter_that_may_not_be_read_makes_the_sum_unknown_and_is_named(
     assert found.remedy == rapl.READ_REMEDY
 
 
-@pytest.mark.parametrize("text", ["", "lots\n"])
+def test_a_counter_that_goes_backwards_is_no_wrap(tmp_path: Path) -> None:
+    """A wrap is as far as the range; from near its start back to it is not."""
+    tree = Tree.make(tmp_path, AMD)
+    counters = reader(tree)
+    first = counters.read()
+    tree.set("intel-rapl:0", 999_995)
+    says = refused(counters.joules(first, counters.read()))
+    assert says == (
+        "package-0: the counter says 65532.6 J in 1 s, over 1000 W: it went backwards, or is broken"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "lots\n", "-5\n", "\ufffd"])
 def test_a_counter_that_holds_no_number_is_a_reason(tmp_path: Path, text: str) -> None:
     tree = Tree.make(tmp_path, AMD)
     counters = reader(tree)

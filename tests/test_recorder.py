@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -65,6 +66,54 @@ def test_it_tells_the_gpu_and_records_energy_and_power(start: Start) -> None:
     assert {round(p.power_w) for p in recorded.powers} == {300}
     assert all(a.stamp_us < b.stamp_us for a, b in pairwise(recorded.powers))
     assert not recorded.faults
+
+
+def test_files_of_the_folder_it_is_started_in_are_not_its_modules(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "statistics.py").write_text("raise RuntimeError('a script of somebody else')\n")
+    monkeypatch.chdir(tmp_path)
+    assert start(stub()).open().facts
+
+
+def test_what_others_print_when_python_starts_is_no_answer(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('hello')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert record(start(stub()), 0.2).edges
+
+
+def test_it_ends_with_the_measuring_process_though_a_fork_of_that_lives_on(tmp_path: Path) -> None:
+    code = f"""
+    import os, time
+    from traincost.instruments.recorder import Recorder
+    recorder = Recorder({UUIDS[0]!r})
+    recorder.open()
+    if os.fork() == 0:
+        time.sleep(60)
+    print(recorder.pid, flush=True)
+    os._exit(0)
+    """
+    variables = stub_nvml.environment(stub_nvml.library(), stub())
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as measuring:
+        assert measuring.stdout is not None
+        pid = int(measuring.stdout.readline())
+        try:
+            deadline_s = time.monotonic() + 30
+            while Path(f"/proc/{pid}/cmdline").exists() and time.monotonic() < deadline_s:
+                if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
+                    break
+                time.sleep(0.1)
+            assert time.monotonic() < deadline_s
+        finally:
+            os.killpg(measuring.pid, signal.SIGKILL)
 
 
 def test_what_was_taken_is_not_given_again(start: Start) -> None:

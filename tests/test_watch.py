@@ -3,27 +3,31 @@
 import csv
 import json
 import shlex
+import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stub_nvml
 from fake_host import write_host
+from project import environment
 from stub_nvml import UUIDS, Constant, Square, StubConfig, StubGpu
 
 from traincost.child import Child
 from traincost.cli import main
-from traincost.instruments.rapl import NO_DRAM, RaplReader, open_reader
+from traincost.instruments.rapl import NO_DRAM
 from traincost.show.watch import TRACE_COLUMNS, Written, trace_line
-from traincost.watch import HOST, Watched, _Cpu, watch
-from traincost.watch_gpu import IDLE_S, Sample
+from traincost.watch import Watched, watch
+from traincost.watch_gpu import IDLE_S
+from traincost.watch_sample import HOST, Sample
 
 ENERGY = "nvmlDeviceGetTotalEnergyConsumption"
 SLEEP = ("sleep", "0.4")
-OUTER_PID = 3_999_999  # as of another container: nobody here has it
+STRANGER = 3_999_999  # as of another container: nobody here has it
 
 
 def set_stub(monkeypatch: pytest.MonkeyPatch, config: StubConfig, **env: str) -> None:
@@ -65,7 +69,7 @@ GPUS = (  # NVML's order is not that of the PCI bus
         limit_w=650.0,
         reasons=0x4,
     ),
-    StubGpu(uuid=UUIDS[0], power=Constant(300.0), processes=f"{OUTER_PID}:5000000000"),
+    StubGpu(uuid=UUIDS[0], power=Constant(300.0), processes=f"{STRANGER}:5000000000"),
 )
 
 
@@ -98,7 +102,8 @@ def test_the_summary_is_what_the_stub_was_told_within_the_stated_error(
     assert constant.gpu_energy_error_j is not None
     assert constant.gpu_energy_error_j < 0.05 * truth_j[1]
     assert constant.power_idle_w == pytest.approx(idle_w, rel=0.05)
-    assert constant.device_peak_bytes == 5_000_000_000
+    assert constant.device_peak_bytes is None
+    assert f"pid {STRANGER} (5000 MB)" in constant.notes["gpu"]
     assert constant.throttle_reasons == "none"
     assert (square.power_limit_w, square.sm_clock_mean_hz) == (650.0, 1.5e9)
     assert square.temperature_max_c == 71.0
@@ -111,8 +116,9 @@ def test_the_power_sensor_that_disagrees_with_the_counter_is_a_note(
 ) -> None:
     config = StubConfig((StubGpu(power=Constant(300.0), sensor_gain=1.3, sensor=(0.02, 0.02, 0)),))
     set_stub(monkeypatch, config)
-    [gpu] = watched("sleep", "0.8").gpus
-    assert gpu.gpu_energy_j == pytest.approx(240, rel=0.05)
+    told = watched("sleep", "0.8")
+    [gpu] = told.gpus
+    assert gpu.gpu_energy_j == pytest.approx(300 * told.host.time_s, rel=0.05)
     assert "the counter says" in gpu.notes["gpu_energy_j"]
 
 
@@ -133,7 +139,7 @@ def test_the_trace_has_energy_power_memory_and_clocks_of_host_and_gpus(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trace = tmp_path / "trace.csv"
-    set_stub(monkeypatch, StubConfig(GPUS[1:]))
+    set_stub(monkeypatch, StubConfig((replace(GPUS[1], used_bytes=6e9),)))
     command = python("import time; held = bytearray(80_000_000); time.sleep(0.9)")
     assert main(["watch", "--interval", "0.2", "--trace", str(trace), "--", *command]) == 0
     with trace.open(newline="") as file:
@@ -141,7 +147,8 @@ def test_the_trace_has_energy_power_memory_and_clocks_of_host_and_gpus(
     assert tuple(lines[0]) == TRACE_COLUMNS
     gpu = [line for line in lines if line["device"] == UUIDS[0]]
     host = [line for line in lines if line["device"] == HOST]
-    assert len(gpu) == len(host) + 1 >= 4  # the GPU's last line is the command's end
+    assert len(gpu) == len(host) >= 4
+    assert gpu[-1]["time_s"] == host[-1]["time_s"]  # the command's end
     times_s = [float(line["time_s"]) for line in gpu]
     assert times_s == sorted(times_s)
     for line in gpu:
@@ -149,16 +156,19 @@ def test_the_trace_has_energy_power_memory_and_clocks_of_host_and_gpus(
         assert abs(off_j) <= float(line["energy_error_j"])
         assert float(line["power_mean_w"]) == pytest.approx(300, rel=0.1)
         assert line["sm_clock_hz"] in ("1980000000.0", "")
-    assert {line["memory_bytes"] for line in gpu} <= {"5000000000", ""}
-    assert any(line["memory_bytes"] for line in gpu)
+    assert any(line["device_used_bytes"] == "6000000000" for line in gpu)
     assert any(line["temperature_c"] == "45.0" for line in gpu)
     assert max(int(line["memory_bytes"]) for line in host) > 80_000_000
 
 
 def test_a_line_of_the_trace_is_on_disk_as_soon_as_it_was_made(tmp_path: Path) -> None:
-    trace = Written("--trace", tmp_path / "trace.csv")
-    assert trace.write(trace_line(Sample(1.0, HOST, memory_bytes=5)))
-    assert (tmp_path / "trace.csv").read_text() == "1.0,host,,,,5,,,,\n"
+    file = tmp_path / "trace.csv"
+    file.write_text("what was there before, and longer than what is written")
+    trace = Written("--trace", file, "head\n")
+    assert "before" in file.read_text()
+    for i in range(3):
+        assert trace.write(trace_line(Sample(1.0, HOST, memory_bytes=5)))
+        assert file.read_text() == "head\n" + "1.0,host,,,,5,,,,\n" * (i + 1)
 
 
 @pytest.mark.parametrize("option", ["--trace", "--output"])
@@ -216,11 +226,11 @@ def test_a_fault_of_nvml_is_named_and_the_command_is_run(
 def test_a_command_shorter_than_the_counters_period_has_no_energy_but_a_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    set_stub(monkeypatch, StubConfig((StubGpu(counter=(0.1, 0.0)),)))
-    told = watched("true")
-    [gpu] = told.gpus
+    set_stub(monkeypatch, StubConfig((StubGpu(counter=(3.0, 0.0)),)))
+    [gpu] = watched("true").gpus
     assert gpu.gpu_energy_j is None
-    assert "window too short" in gpu.notes["gpu_energy_j"]
+    reason = gpu.notes["gpu_energy_j"]
+    assert any(says in reason for says in ("window too short", "did not change")), reason
 
 
 # The host.
@@ -244,28 +254,6 @@ def test_the_cpus_joules_are_those_that_the_counters_rose_by(tmp_path: Path) -> 
     assert told.host.notes["cpu_energy_j"] == NO_DRAM
 
 
-def test_hours_of_a_counter_that_wraps_every_minute_add_up_to_the_microjoule(
-    tmp_path: Path,
-) -> None:
-    """Also if the end comes right after a sample, when the counter has not moved since."""
-    range_uj, energy_uj, now_s = 65_532_610_987, 0, 0.0
-    zone = "sys/class/powercap/intel-rapl:0"
-    files = {f"{zone}/name": "package-0", f"{zone}/max_energy_range_uj": str(range_uj)}
-    host = write_host(tmp_path, {**files, f"{zone}/energy_uj": "0"})
-    opened = open_reader(host.sys)
-    assert isinstance(opened, RaplReader)
-    cpu = _Cpu(RaplReader(opened.zones, lambda: now_s))
-    cpu.read()
-    for _ in range(2000):
-        now_s, energy_uj = now_s + 7.0, energy_uj + 6_300_000_007
-        (tmp_path / zone / "energy_uj").write_text(str(energy_uj % range_uj))
-        cpu.read()
-    cpu.read()
-    joules = cpu.joules()
-    assert isinstance(joules, float)
-    assert abs(joules - energy_uj / 1e6) < 1e-6
-
-
 def test_the_peak_of_memory_is_of_all_processes_of_the_command() -> None:
     told = watched(
         *python(
@@ -282,15 +270,24 @@ def test_the_peak_of_memory_is_of_all_processes_of_the_command() -> None:
 
 
 def test_a_peak_between_two_looks_is_the_kernels() -> None:
-    told = watched(*python("import time; time.sleep(.3); h = bytearray(300_000_000)"))
-    assert told.host.host_peak_bytes is not None
-    assert told.host.host_peak_bytes > 300e6
+    """Watched from a process of its own: what this one held hides the kernel's mark below it."""
+    held = python("import time; time.sleep(.3); h = bytearray(300_000_000)")
+    done = subprocess.run(
+        [sys.executable, "-m", "traincost", "watch", "--format", "json", "--", *held],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found = {row["what"]: row["value"] for row in json.loads(done.stderr)["rows"]}
+    assert found["host_peak_bytes"] > 300e6
 
 
 def test_memory_of_the_watching_process_is_not_the_commands() -> None:
     """The kernel's mark of a new process begins with that of the one it was forked from."""
     held = bytearray(200_000_000)
-    told = watched(*SLEEP)
+    told = watched("sleep", "2")
     assert len(held) == 200_000_000
     assert told.host.host_peak_bytes is not None
     assert told.host.host_peak_bytes < 100e6
@@ -315,3 +312,19 @@ def test_the_summary_can_go_to_a_file_in_every_format(
     assert shlex.split(values["command"]) == ["sleep", "0"]
     assert values["exit_code"] == 0
     assert isinstance(values["time_s"], float)
+
+
+# The summary.
+
+
+@pytest.mark.parametrize("fmt", ["table", "csv", "json", "markdown"])
+def test_a_command_is_shown_escaped_and_not_without_end(
+    capsys: pytest.CaptureFixture[str], fmt: str
+) -> None:
+    words = ["\x1b[31mred\x07", "\udcff", *(f"file-{i}" for i in range(15_000))]
+    assert main(["watch", "--format", fmt, "--", "true", *words]) == 0
+    shown = capsys.readouterr().err
+    assert not {"\x1b", "\x07", "\udcff"} & {*shown}
+    assert "x1b[31mred" in shown
+    assert "characters)" in shown
+    assert len(shown) < 10_000

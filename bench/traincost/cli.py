@@ -13,6 +13,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -24,6 +25,8 @@ from traincost.verbs import ab, calibrate, compare, gate
 
 if TYPE_CHECKING:
     from traincost.data.record import Record
+    from traincost.watch import Watched
+    from traincost.watch_sample import Sample
 
 
 INTERRUPTED = 130
@@ -58,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb: Verb = options.verb
     try:
         code = verb.run(options)
-        sys.stdout.flush()
+        _flush()
     except BadInputError as e:
         print(f"traincost {verb.name}: {e}", file=sys.stderr)
         return 2
@@ -76,6 +79,11 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
         at = arguments.index("--")
         return arguments[:at], arguments[at + 1 :]
     return arguments, []
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # it was closed
+        sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -160,14 +168,14 @@ def _watch_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _watch(options: argparse.Namespace) -> int:
-    """Run a command and tell what it took; its exit code."""
-    from traincost.show.tables import render
+    """Run a command and tell what it took; its exit code, whatever becomes of the summary."""
+    from traincost.child import check_command
     from traincost.show.watch import (
-        COLUMNS,
         TRACE_HEADER,
         Written,
         interval_s,
-        summary_rows,
+        refuse_one_file_twice,
+        summary,
         trace_line,
     )
     from traincost.watch import watch
@@ -176,15 +184,32 @@ def _watch(options: argparse.Namespace) -> int:
     if not command:
         raise BadInputError("expected a command, as in: traincost watch -- python train.py")
     every_s = interval_s(options.interval)
-    output, trace = Written("--output", options.output), Written("--trace", options.trace)
-    trace.write(TRACE_HEADER)
-    watched = watch(command, every_s, lambda sample: trace.write(trace_line(sample)))
-    text = render("watch", COLUMNS, summary_rows(watched, options.format), options.format)
-    if not output.write(text):
-        print(text, end="", file=sys.stderr)
-    for fault in filter(None, (output.fault, trace.fault)):
-        print(f"traincost watch: {fault}", file=sys.stderr)
-    return watched.host.exit_code
+    check_command(command)
+    refuse_one_file_twice(options.output, options.trace)
+    output = Written("--output", options.output)
+    trace = Written("--trace", options.trace, TRACE_HEADER)
+
+    def tell(watched: Watched) -> None:
+        text = summary(watched, options.format)
+        if not output.write(text):
+            _write_error(text)
+        for fault in filter(None, (output.fault, trace.fault)):
+            _write_error(f"traincost watch: {fault}\n")
+
+    def trace_on(sample: Sample) -> None:
+        trace.write(trace_line(sample))
+
+    return watch(command, every_s, trace_on, on_end=tell).host.exit_code
+
+
+def _write_error(text: str) -> None:
+    """To standard error, if anybody can still read it there."""
+    if sys.stderr is None:
+        return  # it was closed
+    encoding = sys.stderr.encoding or "utf-8"
+    with suppress(OSError):
+        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stderr.flush()
 
 
 VERBS = (

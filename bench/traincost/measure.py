@@ -7,8 +7,8 @@ In order, with model and optimizer put back to their start between them:
     timed rounds through pytest-benchmark's runner, and nothing else inside
     arithmetic   -> FLOPs, bytes, operations     (untimed from here on)
     memory       -> live and peak bytes
-    loss         -> a fixed number of steps, the same on every machine; NaN is looked for here
     energy       -> a window of whole steps
+    loss         -> a fixed number of steps, the same on every machine; NaN is looked for here
 
 The instruments are handed in, so that a test hands in others.
 """
@@ -37,6 +37,7 @@ from traincost.snapshot import Snapshot, take_snapshot
 if TYPE_CHECKING:
     import torch
 
+NOT_IN_AN_AB = Energy(notes={"gpu_energy_j": "not measured in an A/B"})
 WITH_SET_UP = "a window of steps would hold their set-ups too"
 LOSS_STEPS: Mapping[str, int] = {"step": 8, "epoch": 2}  # by phase; other phases do not learn
 
@@ -131,19 +132,20 @@ def measure(work: Work, bench: Bench) -> Measured:
         memory = measure_memory(
             work.step, bench.device, work.model, work.optimizer, setup=lambda: _set_up(work)
         )
-    with bench.passing("loss"):
+    energy = NOT_IN_AN_AB if bench.profile.one_of_many else _energy(work, bench, start, timing)
+    with bench.passing("loss"):  # the last one: how the model then stands depends on no clock
         start.restore()
         losses = _restored_only(_losses(work), work, start)
-    if bench.profile.one_of_many:
-        return Measured(timing, arithmetic, launches, memory, losses)
+    return Measured(timing, arithmetic, launches, memory, losses, energy)
+
+
+def _energy(work: Work, bench: Bench, start: Snapshot, timing: Timing) -> Energy:
     with bench.passing("energy"):
         start.restore()
         step_s = sorted(timing.rounds_s)[len(timing.rounds_s) // 2]
         if work.setup is None:
-            energy = bench.energy.window(work.step, step_s, bench.profile)
-        else:
-            energy = Energy(notes=dict.fromkeys(("gpu_energy_j", "cpu_energy_j"), WITH_SET_UP))
-    return Measured(timing, arithmetic, launches, memory, losses, energy)
+            return bench.energy.window(work.step, step_s, bench.profile)
+        return Energy(notes=dict.fromkeys(("gpu_energy_j", "cpu_energy_j"), WITH_SET_UP))
 
 
 def run_once(work: Work, bench: Bench) -> None:

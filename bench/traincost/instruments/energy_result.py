@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from traincost.instruments.edges import CounterEnergy, Refusal, energy_between
+from traincost.instruments.edges import CounterEnergy, Refusal, energy_between, mean_power_w
 from traincost.instruments.energy import Energy
 from traincost.instruments.gpm import CALLS, Activity, activity
 from traincost.instruments.power import IntegratedPower, averaging_s, disagreement, integrate
@@ -33,18 +33,17 @@ class Repetition:
         """How long they took together."""
         return self.end_s - self.start_s
 
+    @property
+    def step_s(self) -> float:
+        """How long one of them took."""
+        return self.length_s / self.steps
 
-def nothing(reason: str) -> Energy:
-    """No GPU energy, and why."""
-    return Energy(notes={"gpu_energy_j": reason})
 
-
-def idle_power_w(idle: Recording) -> float | None:
-    """Mean power from the first edge to the last; None where the counter did not move."""
-    if len(idle.edges) < 2:
-        return None
-    first, last = idle.edges[0], idle.edges[-1]
-    return (last.energy_j - first.energy_j) / (last.time_s - first.time_s)
+def idle_power_w(idle: Recording) -> float | Refusal:
+    """Mean power from the first edge to the last, or why it is not known."""
+    if fault := idle.faults.get(COUNTER):
+        return Refusal(f"{COUNTER}: {fault}")
+    return mean_power_w(idle.edges, idle.facts.get("power_limit_w"))
 
 
 def measured(recorded: Recording, repetitions: Sequence[Repetition]) -> CounterEnergy | Refusal:
@@ -92,7 +91,11 @@ def energy_of(
     counter, cpu_j = _by_counter(recorded, kept, missed), _by_cpu(kept or ran)
     columns: dict[str, Any] = {f.name: getattr(state, f.name) for f in fields(state)}
     notes = columns["notes"] = dict(state.notes)
-    columns["power_idle_w"] = idle_power_w(idle)
+    idle_w = idle_power_w(idle)
+    if isinstance(idle_w, Refusal):
+        notes["power_idle_w"] = idle_w.reason
+    else:
+        columns["power_idle_w"] = idle_w
     columns["activity"] = _activity(recorded, kept or ran)
     if faults := [f"{call}: {recorded.faults[call]}" for call in CALLS if call in recorded.faults]:
         notes["traffic_source"] = ", ".join(faults)

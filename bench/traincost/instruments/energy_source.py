@@ -9,8 +9,8 @@ from pathlib import Path
 
 from traincost.data.profile import Profile
 from traincost.instruments.edges import Refusal
-from traincost.instruments.energy import CpuMeter, Energy, EnergySource, NoMeter, NoSource
-from traincost.instruments.energy_window import ON_THE_CPU, CpuWindow, GpuWindow
+from traincost.instruments.energy import CpuMeter, Energy, EnergySource, NoMeter
+from traincost.instruments.energy_window import CpuWindow, GpuWindow
 from traincost.instruments.rapl import RaplMeter, open_reader
 from traincost.instruments.recorder import Recorder
 from traincost.machine.device import Device
@@ -38,11 +38,9 @@ def open_source(device: Device, sys: Path = SYS) -> EnergySource:
     """The energy source of a device. Nothing is started before its first window."""
     (meter, cpu_note), facts = open_meter(sys), device.facts()
     if facts is None:
-        if isinstance(meter, NoMeter):
-            return NoSource(ON_THE_CPU, meter.reason)
         source: EnergySource = CpuWindow(meter)
     elif importlib.util.find_spec("pynvml") is None:
-        return NoSource(NO_MODULE, meter.reason if isinstance(meter, NoMeter) else NO_MODULE)
+        source = CpuWindow(meter, synchronize=device.synchronize, gpu_reason=NO_MODULE)
     else:
         source = GpuWindow(Recorder(facts.uuid, facts.pci_bus_id), device.synchronize, cpu=meter)
     return source if cpu_note is None else NotedSource(source, cpu_note)

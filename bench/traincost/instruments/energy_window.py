@@ -27,7 +27,6 @@ from traincost.instruments.energy_result import (
     Repetition,
     energy_of,
     measured,
-    nothing,
     too_wide,
     wide,
 )
@@ -40,6 +39,8 @@ SHORTEST_S = 0.2
 IDLE_S = 0.5
 BLIND_S = 0.5
 """The repetition of a GPU whose counter cannot be read."""
+CALIBRATING_S = 0.02
+"""Steps before the first repetition: by the device's clock a step may be shorter than it takes."""
 CPU_S = 0.5
 """Counters that are updated every millisecond know this to 0.4%."""
 ON_THE_CPU = "the case runs on the CPU"
@@ -89,7 +90,7 @@ class GpuWindow:
         try:
             opened = self.recorder.open()
             if not opened.facts:
-                return nothing(", ".join(opened.faults.values()))
+                return self._without(", ".join(opened.faults.values()), step, step_s, profile)
             self.recorder.on()
             try:
                 idle = opened.then(self._idle())
@@ -97,7 +98,14 @@ class GpuWindow:
             finally:
                 self.recorder.off()
         except RecorderGoneError as e:
-            return nothing(str(e))
+            return self._without(str(e), step, step_s, profile)
+
+    def _without(
+        self, reason: str, step: Callable[[], object], step_s: float, profile: Profile
+    ) -> Energy:
+        """The energy of the CPU alone; why that of the GPU is not known."""
+        cpu = CpuWindow(self.cpu, self.time.now_s, self.synchronize, gpu_reason=reason)
+        return cpu.window(step, step_s, profile)
 
     def _idle(self) -> Recording:
         """What is read while nothing runs; longer where the counter is slow."""
@@ -111,15 +119,16 @@ class GpuWindow:
     def _repeated(
         self, step: Callable[[], object], step_s: float, budget_s: float, idle: Recording
     ) -> Energy:
-        period_s = estimate_period_s(idle.edges)
-        known = period_s is not None and COUNTER not in idle.faults
-        period_s = period_s if known and period_s is not None else BLIND_S / PERIODS
+        period_s = estimate_period_s(idle.edges) or BLIND_S / PERIODS
         length_s = max(SHORTEST_S, PERIODS * period_s)
         spent_s, most = 0.0, 0
+        if step_s < CALIBRATING_S:
+            calibrating = self._run(step, steps_in(CALIBRATING_S, step_s))
+            spent_s, step_s = calibrating.length_s, max(step_s, calibrating.step_s)
         work, ran, kept = Recording(), list[Repetition](), list[Repetition]()
         missed: Refusal | None = None
         while len(kept) < REPETITIONS:
-            steps, left = math.ceil(length_s / step_s), int((budget_s - spent_s) / step_s)
+            steps, left = steps_in(length_s, step_s), int((budget_s - spent_s) / step_s)
             if steps > left:
                 steps = left if ran else max(1, left)
                 if kept or steps <= most:
@@ -129,14 +138,17 @@ class GpuWindow:
             self.time.sleep(TAIL_PERIODS * period_s + self.rng.uniform(0, period_s))
             work = work.then(self.recorder.take())
             spent_s += repetition.length_s
-            if not known or COUNTER in work.faults:
+            step_s = repetition.step_s
+            moved = idle.edges or work.edges
+            if COUNTER in idle.faults or COUNTER in work.faults or not moved:
                 break  # one repetition to see the GPU's state under load
             found = measured(idle.then(work), (repetition,))
             if isinstance(found, CounterEnergy) and not too_wide(found):
                 kept.append(repetition)
                 continue
             missed = found if isinstance(found, Refusal) else wide(found)
-            length_s *= 2
+            period_s = estimate_period_s(idle.then(work).edges) or period_s
+            length_s = max(2 * length_s, PERIODS * period_s)
         return energy_of(idle, work, ran, kept, self.own_pids, missed)
 
     def _run(self, step: Callable[[], object], steps: int) -> Repetition:
@@ -149,23 +161,33 @@ class GpuWindow:
         return Repetition(start_s, end_s, steps, self.cpu.stop())
 
 
+def steps_in(length_s: float, step_s: float) -> int:
+    """Whole steps that take so long, one at least."""
+    return max(1, math.ceil(length_s / step_s))
+
+
 @dataclass
 class CpuWindow:
-    """Repeats a step of the CPU between two readings of its counters."""
+    """Repeats a step between two readings of the CPU's counters."""
 
     cpu: CpuMeter
     now_s: Callable[[], float] = time.monotonic
+    synchronize: Callable[[], None] = lambda: None
+    gpu_reason: str = ON_THE_CPU  # why there is no energy of a GPU
 
     def window(self, step: Callable[[], object], step_s: float, profile: Profile) -> Energy:
         """Energy of `step`, which takes about `step_s`, or the reason why it is not known."""
-        steps = max(1, math.ceil(min(CPU_S, profile.energy_s) / step_s))
+        notes = {"gpu_energy_j": self.gpu_reason}
+        if isinstance(self.cpu, NoMeter):
+            return Energy(notes={**notes, "cpu_energy_j": self.cpu.reason})
+        steps = steps_in(min(CPU_S, profile.energy_s), step_s)
         self.cpu.start()
         start_s = self.now_s()
         for _ in range(steps):
             step()
+        self.synchronize()
         length_s = self.now_s() - start_s
         joules = self.cpu.stop()
-        notes = {"gpu_energy_j": ON_THE_CPU}
         if isinstance(joules, str):
             return Energy(notes={**notes, "cpu_energy_j": joules})
         return Energy(

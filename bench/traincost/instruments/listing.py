@@ -1,16 +1,14 @@
 """The GPUs that NVML lists, asked for in a process of its own: a driver may hang or kill it.
 
-Run as `python -m traincost.instruments.listing`; it writes one line of JSON.
+Its last line is the answer, in JSON; what others print when Python starts comes before it.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -18,25 +16,26 @@ from typing import Any
 from traincost.instruments.edges import Refusal
 from traincost.instruments.gpu import Listed, list_gpus
 from traincost.instruments.nvml import NvmlFault, ask
+from traincost.instruments.own_process import python_running
 
 TIMEOUT_S = 10.0
+SHOWN = 80
 _MODULE = "traincost.instruments.listing"
 
 
 def listed_gpus(
-    command: Sequence[str] = (sys.executable, "-m", _MODULE), timeout_s: float = TIMEOUT_S
+    command: Sequence[str] | None = None, timeout_s: float = TIMEOUT_S
 ) -> tuple[Listed, ...] | Refusal:
     """All GPUs in NVML's order, or why they cannot be told; in time."""
-    path = os.pathsep.join(p for p in sys.path if p)
     try:
         done = subprocess.run(
-            command,
+            python_running(_MODULE) if command is None else command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=timeout_s,
             check=False,
-            env={**os.environ, "PYTHONPATH": path},
         )
     except subprocess.TimeoutExpired:
         return Refusal(f"NVML did not list the GPUs within {timeout_s:g} s")
@@ -46,7 +45,11 @@ def listed_gpus(
     if done.returncode > 0:
         last = done.stderr.strip().rpartition("\n")[2]
         return Refusal(f"listing the GPUs ended with exit code {done.returncode}: {last}")
-    answer: dict[str, Any] = json.loads(done.stdout)
+    line = done.stdout.strip().rpartition("\n")[2]
+    try:
+        answer: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return Refusal(f"listing the GPUs gave {line[:SHOWN]!r}")
     return Refusal(answer["fault"]) if "fault" in answer else tuple(map(_gpu, answer["gpus"]))
 
 
@@ -69,5 +72,6 @@ def answer() -> dict[str, Any]:
         return {"fault": fault.detail + remedy}
 
 
-if __name__ == "__main__":
+def main(_: list[str]) -> None:
+    """The answer, on standard output."""
     print(json.dumps(answer()))

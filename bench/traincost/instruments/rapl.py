@@ -30,7 +30,9 @@ LOAD_REMEDY = "on the host itself: sudo modprobe intel_rapl_msr (AMD, too)"
 NO_ZONES = "no zones in /sys/class/powercap: a virtual machine, or a CPU without RAPL"
 NO_DRAM = "of the CPU package alone: this CPU counts no DRAM energy"
 MOST_W = 1000.0
-"""More than a package or its DRAM takes: tells how soon a counter may have wrapped twice."""
+"""More than a package or its DRAM takes: tells broken counters, and how soon one may wrap twice."""
+UPDATE_S = 0.01
+"""A counter may show the energy of so long before: it is updated every millisecond or so."""
 
 _PACKAGE = re.compile(r"package-\d+")  # package-0-die-1, too
 
@@ -70,7 +72,7 @@ class RaplReader:
         time_s, energy_uj = self.now_s(), dict[str, int]()
         for zone in self.zones:
             try:
-                energy_uj[zone.name] = int((zone.path / "energy_uj").read_text())
+                energy_uj[zone.name] = _counter_uj(zone.path / "energy_uj")
             except (OSError, ValueError) as e:
                 return Reading(time_s, fault=_fault(zone, e))
         return Reading(time_s, energy_uj)
@@ -85,6 +87,11 @@ class RaplReader:
             rise_uj = _rise_uj(zone, first.energy_uj[zone.name], last.energy_uj[zone.name])
             if isinstance(rise_uj, Refusal):
                 return rise_uj
+            if rise_uj > MOST_W * (length_s + UPDATE_S) * 1e6:
+                return Refusal(
+                    f"{zone.name}: the counter says {rise_uj / 1e6:.6g} J in {length_s:.3g} s, "
+                    f"over {MOST_W:.0f} W: it went backwards, or is broken"
+                )
             if rise_uj == 0:
                 return Refusal(f"{zone.name}: the counter stood still for {length_s:.3g} s")
             if zone.range_uj is not None and length_s * MOST_W * 1e6 > zone.range_uj:
@@ -94,6 +101,14 @@ class RaplReader:
                 )
             total_uj += rise_uj
         return total_uj / 1e6
+
+
+def _counter_uj(path: Path) -> int:
+    """The counter now; OSError or ValueError if it cannot be read."""
+    energy_uj = int(path.read_text())
+    if energy_uj < 0:
+        raise ValueError(f"{energy_uj} µJ")
+    return energy_uj
 
 
 def _rise_uj(zone: Zone, before_uj: int, after_uj: int) -> int | Refusal:
@@ -147,7 +162,7 @@ def _zones(sys: Path) -> Iterator[Zone]:
     found: set[str] = set()
     for path in sorted(sys.glob("class/powercap/*:*"), key=_place):
         try:
-            own = names[path.name] = (path / "name").read_text().strip()
+            own = names[path.name] = (path / "name").read_text(errors="replace").strip()
         except OSError:
             continue  # it went away with its driver
         package = names.get(path.name.rpartition(":")[0], "")
@@ -179,7 +194,7 @@ def capabilities(sys: Path = Path("/sys")) -> list[Capability]:
     refused: dict[str, OSError | ValueError] = {}
     for zone in zones:
         try:
-            int((zone.path / "energy_uj").read_text())
+            _counter_uj(zone.path / "energy_uj")
         except (OSError, ValueError) as e:
             refused[zone.path.name] = e
     if not refused:

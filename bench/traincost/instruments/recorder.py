@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,11 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO
 
+from traincost.instruments.own_process import python_running
 from traincost.instruments.recording import Recording
 
 OPEN_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 2.0
 SLOW_CALL_S, HANGING_S = 0.05, 0.5
+SHOWN = 80
 _MODULE = "traincost.instruments.recorder_process"
 
 
@@ -37,7 +38,7 @@ class Recorder:
 
     uuid: str | None
     pci_bus_id: str | None = None
-    command: Sequence[str] = (sys.executable, "-m", _MODULE)
+    command: Sequence[str] = field(default_factory=lambda: python_running(_MODULE))
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _errors: IO[bytes] | None = field(default=None, init=False)
     _unread: bytes = field(default=b"", init=False)
@@ -84,7 +85,12 @@ class Recorder:
 
     def _taken(self) -> Recording:
         self._say("take")
-        return Recording.from_line(self._line())
+        while not (line := self._line()).startswith("{"):
+            pass  # what others print when Python starts is no answer
+        try:
+            return Recording.from_line(line)
+        except (ValueError, KeyError, TypeError) as e:
+            raise self._gone(f"the recorder answered {line[:SHOWN]!r}") from e
 
     def close(self) -> None:
         """End the process; it may be dead already, or hang."""
@@ -101,14 +107,12 @@ class Recorder:
         self.close()
         self._unread = b""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        path = os.pathsep.join(p for p in sys.path if p)
         self._process = subprocess.Popen(
             [*self.command, self.uuid or "", self.pci_bus_id or ""],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             bufsize=0,
-            env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,  # Ctrl-C ends the measuring process, and that ends this one
         )
 
@@ -134,7 +138,7 @@ class Recorder:
                 raise self._gone(self._end_of(process))
             self._unread += read
         line, self._unread = self._unread.split(b"\n", 1)
-        return line.decode()
+        return line.decode(errors="replace")
 
     def _end_of(self, process: subprocess.Popen[bytes]) -> str:
         try:

@@ -1,10 +1,10 @@
 """The recorder's own process: it reads one GPU's sensors, and takes no time from who measures.
 
-Run by `recorder.py` as `python -m traincost.instruments.recorder_process UUID PCI_BUS_ID` (either
-may be empty). It speaks one line at a time on its standard streams: `on` and `off` (readings begin
-and end), `take` (answered with the `Recording` since the last one), end of file (it ends, so it
-never outlives the measuring process). Answers come from a thread beside the one that reads, so that
-a reading which hangs is named while it hangs.
+Run by `recorder.py` with UUID and PCI bus id, either of which may be empty. It speaks one line at a
+time on its standard streams: `on` and `off` (readings begin and end), `take` (answered with the
+`Recording` since the last one), end of file (it ends). It ends, too, when the measuring process is
+gone though somebody who was forked from it still holds the stream. Answers come from a thread
+beside the one that reads, so that a reading which hangs is named while it hangs.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ STATE_EVERY_S = 0.25
 EARLY_S = 12e-3
 """Power and state may be read so long before they are due, if the process is awake anyway."""
 LONGEST_SLEEP_S = 0.1
+ORPHAN_EVERY_S = 2.0
 _FACTS = (
     ("name", "nvmlDeviceGetName", None),
     ("power_limit_w", "nvmlDeviceGetEnforcedPowerLimit", 1e-3),
@@ -239,8 +240,16 @@ def fail(failure: threading.ExceptHookArgs) -> None:
     os._exit(1)
 
 
+def end_with(parent: int) -> None:
+    """Wait until the measuring process is gone, then end."""
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_EVERY_S)
+    os._exit(0)
+
+
 def main(arguments: list[str]) -> None:
     """Read until standard input ends, in whatever state the reading is."""
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     gc.disable()  # it would come in the way of a reading, and there are no cycles to find
     nvml = Watched(importlib.import_module("pynvml"))
     uuid, pci_bus_id = (argument or None for argument in arguments)
@@ -251,7 +260,3 @@ def main(arguments: list[str]) -> None:
         answer(sensors, sys.stdin, sys.stdout)
     finally:
         os._exit(0)  # a reading that hangs would keep the interpreter from ending
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

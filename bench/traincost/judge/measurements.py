@@ -132,7 +132,7 @@ class Measurements:
                 continue
             label = f"{_machine_name(ok.head[0])}: " if len(machines) > 1 else ""
             if pairs is not None and metric != TIME and len(pairs.log_ratios) < 2:
-                pairs = None  # an A/B measures energy and memory in its first pair only
+                pairs = None  # of what was measured in one pair only
             self._samples.append(Sample(ok, metric, label, rule, pairs))
 
     def _left_out(self, case: Case, metric: str) -> CaseVerdict:
