@@ -86,7 +86,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": SOURCES, "OMP_NUM_THREADS": "1", "COLUMNS": "100", **more}
 
 
-def run_pytest(folder: Path, *arguments: str, **env: str) -> Outcome:
+def run_pytest(folder: Path, *arguments: str, timeout_s: float = 120, **env: str) -> Outcome:
     """Run pytest on the project."""
     done = subprocess.run(
         command("--cost-threads", "1", *arguments),
@@ -94,7 +94,7 @@ def run_pytest(folder: Path, *arguments: str, **env: str) -> Outcome:
         env=environment(**env),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout_s,
         check=False,
     )
     return Outcome(done.returncode, done.stdout + done.stderr, folder / "results")

@@ -11,6 +11,7 @@ from traincost.data.case import Case, case_from_test
 from traincost.instruments.arithmetic import Arithmetic
 from traincost.instruments.clock import MIN_ROUNDS
 from traincost.instruments.energy import Energy
+from traincost.instruments.gpm import Activity
 from traincost.instruments.memory import Memory
 from traincost.measure import Losses, Measured, Timing, Work
 
@@ -43,6 +44,16 @@ def test_eager_traffic_is_counted_op_by_op_and_fused_traffic_is_the_compulsory_b
     assert (eager.traffic_bytes, eager.traffic_source) == (800, "ops")
     assert (fused.traffic_bytes, fused.traffic_source) == (200, "compulsory")
     assert eager.compulsory_bytes == fused.compulsory_bytes == 200
+
+
+def test_traffic_that_the_gpu_counted_comes_first_and_its_shares_are_metrics() -> None:
+    seen = Activity(traffic_bytes=500.4, tensor_share=0.5, sm_share=0.9)
+    measured = replace(MEASURED, energy=Energy(activity=seen))
+    for impl in ("eager", "compile"):
+        record = record_of(case_of(impl=impl), WORK, measured, ORIGIN, None, {})
+        assert (record.traffic_bytes, record.traffic_source) == (500, "gpm")
+        assert record.intensity_flop_per_byte == 100 / 500
+        assert dict(record.metrics) == {"gpm_tensor_share": 0.5, "gpm_sm_share": 0.9}
 
 
 def test_fewer_rounds_than_the_least_are_noted() -> None:

@@ -125,7 +125,7 @@ ZONES = {
 
 def test_readable_rapl_zones_are_named(tmp_path: Path) -> None:
     [found] = rapl.capabilities(write_host(tmp_path, ZONES).sys)
-    assert found == Capability(rapl.WHAT, True, "package-0, dram")
+    assert found == Capability(rapl.WHAT, True, "package-0, package-0 dram")
 
 
 def test_rapl_without_permission_says_how_to_get_it(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from project import ROOT, SHORT_CASES, environment
+from two_machines import A100, H100, benchmark_json, write_liger, write_runs
 
 from traincost.cli import VERBS
 from traincost.data.profile import PROFILES
@@ -19,6 +20,8 @@ from traincost.fixture import TrainCost
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 ELSEWHERE = {  # run by CI itself, or as main parts of other tests
+    "traincost gate results/base results/head --exact-only",
+    "traincost gate base.csv head.csv --junit gate.xml --markdown gate.md",
     "pip install tox && tox run",
     "pip install tox && tox run -e suites",
     "tox run -e gpu",
@@ -45,6 +48,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (suite,) = (text for _, text in blocks("python") if "def test_step" in text)
     (folder / "my_suite.py").write_text(suite)
     run(folder, FIRST)
+    for name, box in (("a100", A100), ("h100", H100)):
+        write_runs(folder / name, box, 3)
+    for name, factor in (("laptop", 2.0), ("server", 1.0)):
+        text = benchmark_json(name, name, {"test_sort.py::test_sort": factor * 1e-3})
+        (folder / f"{name}.json").write_text(text)
+    write_liger(folder / "liger.csv")
     return folder
 
 
@@ -106,7 +115,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_every_block_of_code_is_of_a_kind_that_is_run() -> None:
     found = {m[1] for page in PAGES for m in FENCE.finditer(page.read_text())}
-    assert found == {"console", "python", "text"}  # text is output
+    assert found == {"console", "python", "text", "toml"}  # text is output, toml a policy
 
 
 def test_every_column_is_documented_with_its_type() -> None:

@@ -13,12 +13,13 @@ LAYERS = (  # each imports from itself and from those before it
     (
         "measuring",
         (
-            *("assemble", "calibrate", "fixture", "measure", "passes", "rates", "session"),
-            *("snapshot", "static_cost"),
+            *("assemble", "calibrate", "child", "fixture", "measure", "passes", "rates"),
+            *("session", "snapshot", "static_cost", "watch", "watch_gpu", "watch_host"),
+            "watch_sample",
         ),
     ),
-    ("judging", ("judge",)),
-    ("showing", ("show", "cli", "__main__", "collecting", "plugin", "running")),
+    ("judging", ("judge", "ab")),
+    ("showing", ("show", "verbs", "cli", "__main__", "collecting", "plugin", "running", "side")),
 )
 ROOTS = {"traincost", "traincost_kernels", "traincost_suites"}
 

@@ -81,13 +81,33 @@ def test_the_passes_come_in_order_and_the_untimed_ones_after_the_rounds() -> Non
         "[timed rounds",
         "[arithmetic",
         "[memory",
-        "[loss",
         "[energy",
+        "[loss",
     ]
     assert log.inside("first step") == ["step"]
     assert set(log.inside("timed rounds")) == {"step"}, "nothing but steps in the timed rounds"
     assert log.inside("loss") == ["step"] * 8
     assert "window" in log.inside("energy")
+
+
+@pytest.mark.parametrize("window_steps", [0, 7])
+def test_how_the_model_stands_afterwards_depends_on_no_clock(window_steps: int) -> None:
+    """Whatever is asked of it then, a held-out loss, is the same with a meter and without."""
+    fresh = training(Log())
+    for _ in range(8):
+        fresh.step()
+
+    class Steps:
+        def window(self, step: Any, step_s: float, profile: Profile) -> Energy:
+            for _ in range(window_steps):
+                step()
+            return Energy()
+
+    work = training(Log())
+    measure(work, replace(bench_on(CpuDevice(), Log()), energy=Steps()))
+    assert work.model is not None and fresh.model is not None
+    for ours, theirs in zip(work.model.parameters(), fresh.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_the_losses_are_those_of_the_first_steps_of_a_fresh_model() -> None:

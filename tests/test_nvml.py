@@ -48,6 +48,7 @@ class FakeNvml:
             "nvmlDeviceGetGraphicsRunningProcesses": [],
             "nvmlDeviceGetPersistenceMode": 1,
             "nvmlDeviceGetMigMode": [0, 0],
+            "nvmlGpmQueryDeviceSupport": SimpleNamespace(isSupportedDevice=1),
             **answers,
         }
 
@@ -105,6 +106,12 @@ def test_each_flaw_of_a_gpu_is_named_with_its_remedy(what: str) -> None:
 def test_other_processes_are_named_and_this_one_is_not_among_them() -> None:
     answers, _ = FLAWS["GPU to itself"]
     assert on_gpu(FakeNvml(**answers))["GPU to itself"].detail == "pid 1 (412 MB)"
+
+
+def test_a_gpu_without_gpm_says_which_has_it() -> None:
+    fake = FakeNvml(nvmlGpmQueryDeviceSupport=SimpleNamespace(isSupportedDevice=0))
+    found = on_gpu(fake)["GPU traffic counters (GPM)"]
+    assert (found.available, found.detail) == (False, "needs a Hopper GPU or a later one")
 
 
 def test_throttling_now_is_named() -> None:
@@ -194,3 +201,14 @@ def test_a_missing_binding_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     [found] = nvml.capabilities(UUID)
     assert not found.available
     assert found.remedy == "pip install nvidia-ml-py"
+
+
+@pytest.mark.parametrize("error", [OSError("no such file"), ValueError("utf-8"), TypeError("None")])
+def test_what_the_binding_itself_raises_is_a_fault_too(error: Exception) -> None:
+    class Broken(FakeNvml):
+        def nvmlDeviceGetPowerUsage(self, _gpu: object) -> int:
+            raise error
+
+    found = on_gpu(Broken())["GPU power"]
+    assert not found.available
+    assert str(error) in found.detail

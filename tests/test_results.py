@@ -42,7 +42,7 @@ def test_a_float_comes_back_to_the_bit(number: float) -> None:
     assert back == number
 
 
-@given(st.integers())
+@given(st.integers(-(2**63) + 1, 2**63 - 1))
 def test_an_integer_comes_back_exactly(number: int) -> None:
     assert read_cell(write_cell(number), int) == number
 
@@ -164,6 +164,22 @@ HEAD = ",".join((*REQUIRED, "flops", "mfu"))
         (
             f"{HEAD}\n1,r,t,s,c,ok,,\n1,r,t,s,d,ok,1.5,\n",
             "line 3, column flops: '1.5': expected an integer",
+        ),
+        (f"{HEAD}\n1,r,t,s,c,ok,1.6E+10,\n", "column flops: '1.6E+10': expected an integer"),
+        (f"{HEAD}\n1,r,t,s,c,ok,{10**19},\n", "column flops: '1000000000000000000"),
+        (f"{HEAD}\n1,r,t,s,c,ok,-1,\n", "line 2, column flops: -1: expected 0 or more"),
+        (f"{HEAD}\n1,r,t,s,c,ok,1", "line 2: ends in '1' without a line end; expected a whole"),
+        (f"{HEAD}\n1,r,t,s,c\0,ok,1,\n", "line 2: a NUL byte; expected a readable UTF-8 CSV"),
+        (f"{HEAD}\n1,r,t,s,{'x' * 2**20},ok,,\n", "line 2: longer than 1,048,576 bytes"),
+        (",".join(map(str, range(10**6))) + "\n", "line 1: 1,000,000 columns; expected at most"),
+        (HEAD.replace(",", ";") + "\n", "expected the header of a result CSV, separated by commas"),
+        (
+            f"{HEAD},time_median_ms\n1,r,t,s,c,ok,,,2\n",
+            "line 1: column time_median_ms; expected time_median_s, in that unit",
+        ),
+        (
+            f"{HEAD},time_median_s\n1,r,t,s,c,ok,,,0\n",
+            "line 2, column time_median_s: 0: expected a number above 0",
         ),
         (f"{HEAD}\n1,r,t,s,c,ok,,nan\n", "line 2, column mfu: 'nan': expected a finite number"),
         (f"{HEAD}\n1,r,t,s,c,ok,,1e999\n", "line 2, column mfu: '1e999': expected a finite number"),

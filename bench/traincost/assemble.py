@@ -2,7 +2,7 @@
 
 Traffic is counted op by op, which is what eager execution moves between an op and the memory
 system; another `impl` fuses ops where the count cannot see it, so its traffic is the compulsory
-bytes.
+bytes. Where the GPU counts its own traffic (GPM), that is what the row has, for any `impl`.
 """
 
 from __future__ import annotations
@@ -63,13 +63,15 @@ def record_of(
     """The row of a case that ran to its end."""
     status, notes = status_of(measured)
     times = summarise(measured.timing.rounds_s, measured.timing.iterations)
-    if times.rounds < MIN_ROUNDS:
+    if times.rounds < MIN_ROUNDS and not measured.timing.one_of_many:
         notes["rounds"] = f"{times.rounds} in the budget, fewer than {MIN_ROUNDS}"
     counted = measured.arithmetic
-    by_ops = case.columns()["impl"] == "eager"
-    traffic_bytes = counted.ops_bytes if by_ops else counted.compulsory_bytes
-    counts = Counts(work.samples, work.tokens, counted.flops, counted.model_flops, traffic_bytes)
+    traffic = _traffic(measured, by_ops=case.columns()["impl"] == "eager")
+    flops = (None, None) if counted is None else (counted.flops, counted.model_flops)
+    counts = Counts(work.samples, work.tokens, *flops, traffic["traffic_bytes"])
     derived = rates(counts, times.time_median_s, peak)
+    if counted is None:
+        notes["flops"] = "counted in the first process of each side of the A/B"
     numbers = _numbers(metrics, notes)
     columns: dict[str, Any] = {
         **case.columns(),
@@ -77,16 +79,30 @@ def record_of(
         "n_params": None if work.model is None else count_parameters(work.model),
         "time_first_step_s": measured.timing.first_step_s,
         "launches": measured.launches,
-        "traffic_bytes": traffic_bytes,
-        "traffic_source": "ops" if by_ops else "compulsory",
+        **traffic,
         **{k: v for k, v in numbers.items() if k in COLUMNS},
     }
-    for part in (times, counted, derived, measured.memory, measured.losses, measured.energy):
+    counts_of = () if counted is None else (counted,)
+    parts = (measured.memory, measured.losses, measured.energy)
+    for part in (times, *counts_of, derived, *parts):
         columns |= {f.name: getattr(part, f.name) for f in fields(part) if f.name in COLUMNS}
         notes |= getattr(part, "notes", {})
     del columns["notes"]
     own = {k: v for k, v in numbers.items() if k not in COLUMNS}
+    seen, shares = measured.energy.activity, ("tensor_share", "occupancy_share", "sm_share")
+    own |= {f"gpm_{k}": v for k in shares if (v := getattr(seen, k)) is not None}
     return _record(case, origin, columns, notes, status=status, metrics=own)
+
+
+def _traffic(measured: Measured, *, by_ops: bool) -> dict[str, Any]:
+    counted, seen_bytes = measured.arithmetic, measured.energy.activity.traffic_bytes
+    if seen_bytes is not None:
+        return {"traffic_bytes": round(seen_bytes), "traffic_source": "gpm"}
+    if counted is None:
+        return {"traffic_bytes": None, "traffic_source": None}
+    if by_ops:
+        return {"traffic_bytes": counted.ops_bytes, "traffic_source": "ops"}
+    return {"traffic_bytes": counted.compulsory_bytes, "traffic_source": "compulsory"}
 
 
 def _numbers(metrics: Metrics, notes: dict[str, str]) -> dict[str, float]:

@@ -23,7 +23,7 @@ from traincost.measure import Bench, Benchmark, Work, timed_rounds
 
 STEPS_S = (50e-6, 200e-6, 1e-3, 10e-3, 50e-3)
 TRIALS = 12
-BUDGET = Profile("calibrate", timed_s=1.0, timed_max_s=10.0, warmup_s=0.5)
+BUDGET = Profile("calibrate", timed_s=1.0, timed_max_s=10.0, warmup_s=0.5, energy_s=0.0)
 
 
 @dataclass(frozen=True)

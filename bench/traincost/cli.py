@@ -13,6 +13,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -20,9 +21,16 @@ from typing import TYPE_CHECKING, NoReturn
 import traincost
 from traincost.data.errors import BadInputError
 from traincost.show.tables import FORMATS
+from traincost.verbs import ab, calibrate, compare, gate
 
 if TYPE_CHECKING:
     from traincost.data.record import Record
+    from traincost.watch import Watched
+    from traincost.watch_sample import Sample
+
+
+INTERRUPTED = 130
+"""As shells have it: 128 + SIGINT."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,7 @@ class Verb:
     help: str
     add_options: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+    takes_rest: bool = False  # what follows `--` is `options.rest`
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,18 +55,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without µ is still a terminal
-    options = _parser().parse_args(arguments)
+    given, rest = _split(sys.argv[1:] if arguments is None else list(arguments))
+    options = _parser().parse_args(given)
+    options.rest = rest
     verb: Verb = options.verb
     try:
         code = verb.run(options)
-        sys.stdout.flush()
+        _flush()
     except BadInputError as e:
         print(f"traincost {verb.name}: {e}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `| head`: whoever read has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return code
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before `--` and what after it, for verbs that take both apart."""
+    if "--" in arguments and any(v.takes_rest and v.name in arguments[:1] for v in VERBS):
+        at = arguments.index("--")
+        return arguments[:at], arguments[at + 1 :]
+    return arguments, []
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # it was closed
+        sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,27 +152,73 @@ def _records(path: Path) -> list[Record]:
     return [record for file in result_files([path]) for record in read_records(file)]
 
 
-def _calibrate_options(parser: argparse.ArgumentParser) -> None:
+def _watch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--cost-threads", metavar="N", type=int, default=1, help="CPU threads (default: 1)"
+        "--trace", metavar="FILE", type=Path, help="write a CSV with a line a device and interval"
+    )
+    parser.add_argument(
+        "--interval", metavar="S", default="1", help="seconds between its lines (default: 1)"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="the summary goes there (default: stderr)"
+    )
+    parser.add_argument(
+        "command", metavar="-- COMMAND", nargs=argparse.REMAINDER, help="and its arguments"
     )
 
 
-def _calibrate(options: argparse.Namespace) -> int:
-    """Time the same steps here and by torch.utils.benchmark, in turns."""
-    from traincost.calibrate import TRIALS, agreements
-    from traincost.show.calibrate import COLUMNS, agreement_row
-    from traincost.show.progress import steps_done
-    from traincost.show.tables import render
+def _watch(options: argparse.Namespace) -> int:
+    """Run a command and tell what it took; its exit code, whatever becomes of the summary."""
+    from traincost.child import check_command
+    from traincost.show.watch import (
+        TRACE_HEADER,
+        Written,
+        interval_s,
+        refuse_one_file_twice,
+        summary,
+        trace_line,
+    )
+    from traincost.watch import watch
 
-    with steps_done("timing beside torch.utils.benchmark") as step_done:
-        rows = [agreement_row(a) for a in agreements(options.cost_threads, watch=step_done)]
-    title = f"this clock beside torch.utils.benchmark, medians of {TRIALS} interleaved trials"
-    print(render(title, COLUMNS, rows, options.format), end="")
-    return 0
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if not command:
+        raise BadInputError("expected a command, as in: traincost watch -- python train.py")
+    every_s = interval_s(options.interval)
+    check_command(command)
+    refuse_one_file_twice(options.output, options.trace)
+    output = Written("--output", options.output)
+    trace = Written("--trace", options.trace, TRACE_HEADER)
+
+    def tell(watched: Watched) -> None:
+        text = summary(watched, options.format)
+        if not output.write(text):
+            _write_error(text)
+        for fault in filter(None, (output.fault, trace.fault)):
+            _write_error(f"traincost watch: {fault}\n")
+
+    def trace_on(sample: Sample) -> None:
+        trace.write(trace_line(sample))
+
+    return watch(command, every_s, trace_on, on_end=tell).host.exit_code
+
+
+def _write_error(text: str) -> None:
+    """To standard error, if anybody can still read it there."""
+    if sys.stderr is None:
+        return  # it was closed
+    encoding = sys.stderr.encoding or "utf-8"
+    with suppress(OSError):
+        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stderr.flush()
 
 
 VERBS = (
+    Verb(
+        "compare",
+        "results of several machines, commits or runs side by side: time, memory, energy, MFU",
+        compare.add_options,
+        compare.run,
+    ),
     Verb(
         "machine",
         "who this machine is, what can be measured on it, and its peaks",
@@ -155,8 +227,27 @@ VERBS = (
     ),
     Verb(
         "calibrate",
-        "does this clock agree with torch.utils.benchmark, here and now? (about a minute)",
-        _calibrate_options,
-        _calibrate,
+        "does the clock agree with another's, and how often is the gate wrong? (about two minutes)",
+        calibrate.add_options,
+        calibrate.run,
+    ),
+    Verb(
+        "watch",
+        "what any command takes: energy, power, memory, clocks; its exit code is passed on",
+        _watch_options,
+        _watch,
+    ),
+    Verb(
+        "ab",
+        "measure two revisions in turns on this machine, and say which cases became slower",
+        ab.add_options,
+        ab.run,
+        takes_rest=True,
+    ),
+    Verb(
+        "gate",
+        "did a change cost something? verdicts and an exit code from the result CSVs of both sides",
+        gate.add_options,
+        gate.run,
     ),
 )

@@ -14,14 +14,11 @@ from traincost.data.profile import current_profile
 from traincost.data.record import COLUMNS, Record
 from traincost.data.results import to_row
 from traincost.instruments.clock import Clock, Step
-from traincost.instruments.energy import NoSource
 from traincost.measure import Bench, Benchmark, Work, measure, run_once
 from traincost.session import Run
 
 if TYPE_CHECKING:
     import torch
-
-NO_ENERGY = "no power source is read yet"
 
 
 class TrainCostUsageError(Exception):
@@ -104,7 +101,7 @@ class TrainCost:
         bench = Bench(
             device=self.clock.device,
             clock=self.clock,
-            energy=NoSource(NO_ENERGY),
+            energy=self.run.energy(self.clock.device.kind),
             profile=current_profile(),
             benchmark=self.benchmark,
             passing=self.passing,

@@ -7,8 +7,8 @@ In order, with model and optimizer put back to their start between them:
     timed rounds through pytest-benchmark's runner, and nothing else inside
     arithmetic   -> FLOPs, bytes, operations     (untimed from here on)
     memory       -> live and peak bytes
-    loss         -> a fixed number of steps, the same on every machine; NaN is looked for here
     energy       -> a window of whole steps
+    loss         -> a fixed number of steps, the same on every machine; NaN is looked for here
 
 The instruments are handed in, so that a test hands in others.
 """
@@ -37,6 +37,7 @@ from traincost.snapshot import Snapshot, take_snapshot
 if TYPE_CHECKING:
     import torch
 
+NOT_IN_AN_AB = Energy(notes={"gpu_energy_j": "not measured in an A/B"})
 WITH_SET_UP = "a window of steps would hold their set-ups too"
 LOSS_STEPS: Mapping[str, int] = {"step": 8, "epoch": 2}  # by phase; other phases do not learn
 
@@ -86,6 +87,7 @@ class Timing:
     iterations: int
     steady: bool
     waited_share: float | None = None  # of the rounds' wall time, that threads waited for a CPU
+    one_of_many: bool = False  # other processes time it too: their spread is what counts
 
 
 @dataclass(frozen=True)
@@ -104,17 +106,19 @@ class Measured:
     """All that the passes of a case gave."""
 
     timing: Timing
-    arithmetic: Arithmetic
-    launches: int | None  # None on a CPU, which launches no kernels
-    memory: Memory
-    losses: Losses
-    energy: Energy
+    arithmetic: Arithmetic | None = None  # None where there are timed passes only
+    launches: int | None = None  # None on a CPU, which launches no kernels
+    memory: Memory = field(default_factory=Memory)
+    losses: Losses = field(default_factory=Losses)
+    energy: Energy = field(default_factory=Energy)
 
 
 def measure(work: Work, bench: Bench) -> Measured:
     """Run every pass over `work.step`."""
     start = take_snapshot(work.model, work.optimizer)
     timing = _timing(work, bench, start)
+    if not bench.profile.untimed:
+        return Measured(timing)
     with bench.passing("arithmetic"):
         _settle(work, bench, start)
         _set_up(work)
@@ -128,16 +132,20 @@ def measure(work: Work, bench: Bench) -> Measured:
         memory = measure_memory(
             work.step, bench.device, work.model, work.optimizer, setup=lambda: _set_up(work)
         )
-    with bench.passing("loss"):
+    energy = NOT_IN_AN_AB if bench.profile.one_of_many else _energy(work, bench, start, timing)
+    with bench.passing("loss"):  # the last one: how the model then stands depends on no clock
         start.restore()
         losses = _restored_only(_losses(work), work, start)
+    return Measured(timing, arithmetic, launches, memory, losses, energy)
+
+
+def _energy(work: Work, bench: Bench, start: Snapshot, timing: Timing) -> Energy:
     with bench.passing("energy"):
+        start.restore()
         step_s = sorted(timing.rounds_s)[len(timing.rounds_s) // 2]
         if work.setup is None:
-            energy = bench.energy.window(work.step, step_s, bench.profile)
-        else:
-            energy = Energy(notes=dict.fromkeys(("gpu_energy_j", "cpu_energy_j"), WITH_SET_UP))
-    return Measured(timing, arithmetic, launches, memory, losses, energy)
+            return bench.energy.window(work.step, step_s, bench.profile)
+        return Energy(notes=dict.fromkeys(("gpu_energy_j", "cpu_energy_j"), WITH_SET_UP))
 
 
 def run_once(work: Work, bench: Bench) -> None:
@@ -180,7 +188,8 @@ def _timing(work: Work, bench: Bench, start: Snapshot) -> Timing:
         rounds_s = timed_rounds(work, bench, iterations)
         wall_s = time.perf_counter() - begun_s
         share = contention.waited_share(waited_s, contention.waited_s(), wall_s)
-    return Timing(first_step_s, rounds_s, iterations, warm.steady, share)
+    one_of_many = bench.profile.one_of_many
+    return Timing(first_step_s, rounds_s, iterations, warm.steady, share, one_of_many)
 
 
 def timed_rounds(work: Work, bench: Bench, iterations: int) -> tuple[float, ...]:
@@ -242,10 +251,16 @@ def _number(result: Any) -> float | None:
 def status_of(measured: Measured) -> tuple[Status, dict[str, str]]:
     """The status of a case that ran to its end, and why."""
     notes: dict[str, str] = {}
-    reason = clocks.instability(measured.timing.rounds_s, measured.timing.waited_share)
-    warm = None if measured.timing.steady else "the warm-up ended with its budget, not steady"
+    timing = measured.timing
+    reason = clocks.waiting(timing.waited_share)
+    if not timing.one_of_many:
+        reason = reason or clocks.instability(timing.rounds_s)
+    steady = timing.steady or timing.one_of_many
+    warm = None if steady else "the warm-up ended with its budget, not steady"
     if reasons := [r for r in (reason, warm) if r]:
         notes["time_median_s"] = ", ".join(reasons)
     if measured.losses.diverged_at is not None:
         return Status.DIVERGED, notes
+    if measured.energy.throttled:
+        return Status.THROTTLED, notes
     return (Status.UNSTABLE if reason else Status.OK), notes

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from traincost.data.profile import DEFAULT_PROFILE, choose_profile
+from traincost.data.profile import DEFAULT_PROFILE, choose_one_of_many, choose_profile
+from traincost.data.side_plan import SidePlan
 
 if TYPE_CHECKING:
     from traincost.fixture import TrainCost
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from traincost.running import CostSession
     from traincost.static_cost import StaticCost
 
+SIDE_PLAN = pytest.StashKey[SidePlan]()
 SESSION: pytest.StashKey[CostSession] = pytest.StashKey()
 BAD_INPUT = 2
 
@@ -56,6 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         help="CPU threads, and cores to pin to. Default: every core of this process.",
     )
+    group.addoption("--cost-ab", metavar="FILE", help="Set by `traincost ab`, one process a side.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,6 +67,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cost_first: a case that others need the numbers of")
     try:
         choose_profile(str(config.getoption("cost_profile")))
+        if file := config.getoption("cost_ab"):
+            config.stash[SIDE_PLAN] = side_plan = SidePlan.read(Path(file))
+            choose_one_of_many(untimed=side_plan.untimed)
     except ValueError as e:
         pytest.exit(str(e), returncode=BAD_INPUT)
 
@@ -91,7 +97,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     from traincost.running import CostSession
 
-    config.stash[SESSION] = session = CostSession.start(config, items, results_dir(config))
+    config.stash[SESSION] = session = CostSession.start(
+        config, items, results_dir(config), config.stash.get(SIDE_PLAN, None)
+    )
     config.pluginmanager.register(session, "traincost.session")
 
 

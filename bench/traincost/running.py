@@ -16,6 +16,7 @@ from traincost.assemble import bare_record
 from traincost.collecting import CASE, UNAVAILABLE, Plan, name_cases, plan
 from traincost.data.errors import BadInputError
 from traincost.data.record import Status
+from traincost.data.side_plan import SidePlan
 from traincost.fixture import TrainCost, TrainCostUsageError
 from traincost.instruments.clock import Clock
 from traincost.machine.oom import free_memory_of, is_out_of_memory
@@ -25,6 +26,7 @@ from traincost.session import ResultsNotSavedError, Run, choose_devices, finishe
 from traincost.show.progress import CaseProgress
 from traincost.show.static import static_table
 from traincost.show.summary import WIDTH, cost_table, reason_lines, status_line, wall_time_line
+from traincost.side import Side
 from traincost.snapshot import seed_all
 from traincost.static_cost import StaticCost
 
@@ -46,16 +48,25 @@ class CostSession:
     progress: CaseProgress | None = field(default=None, init=False)
 
     @classmethod
-    def start(cls, config: Any, items: list[pytest.Item], results: Path) -> CostSession:
+    def start(
+        cls,
+        config: Any,
+        items: list[pytest.Item],
+        results: Path,
+        side_plan: SidePlan | None = None,
+    ) -> CostSession:
         """Plan the run; bad input ends pytest here, with one line and exit code 2."""
         try:
             cases = name_cases(items)
             devices = choose_devices(config.getoption("cost_device"))
             cpus = measuring_cpus(config.getoption("cost_threads"))
-            run = Run(config.rootpath, results, devices, cpus)
+            pair = None if side_plan is None else side_plan.pair
+            run = Run(config.rootpath, results, devices, cpus, pair=pair)
             resumed = [config.invocation_params.dir / f for f in config.getoption("cost_resume")]
             finished = finished_cases(resumed, run)
             planned = plan(items, cases, devices, finished.keys())
+            if side_plan is not None:
+                planned = _of_side(config, side_plan, planned)
             session = cls(run, planned, finished, _timing_off(config), _now_s())
             if session.timing_off is None and not config.getoption("collectonly"):
                 run.check_writable()
@@ -261,6 +272,14 @@ class CostSession:
         terminalreporter.write_line(
             f"{len(records)} rows ({status_line(records)}) in {_shown(self.run.file.path)}"
         )
+
+
+def _of_side(config: Any, side_plan: SidePlan, planned: Plan) -> Plan:
+    """The cases of one process of an A/B, in its order."""
+    config.pluginmanager.register(side := Side(side_plan), "traincost.side")
+    items = side.choose(planned.items)
+    gone = [i for i in planned.items if i not in set(items)]
+    return Plan(items, items, [*planned.deselected, *gone], planned.finished)
 
 
 def _now_s() -> float:

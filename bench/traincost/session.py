@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,8 @@ from traincost.data.case import Case
 from traincost.data.errors import BadInputError
 from traincost.data.record import Record
 from traincost.data.results import ResultFile, read_records, result_files
+from traincost.instruments.energy import EnergySource
+from traincost.instruments.energy_source import open_source
 from traincost.machine.device import Device, cuda_count, open_device
 from traincost.machine.peaks import Peak, peak_for
 from traincost.machine.processor import measuring_cpus
@@ -71,7 +73,9 @@ class Run:
     cpus: frozenset[int] = field(default_factory=measuring_cpus)
     run_id: str = field(default_factory=lambda: secrets.token_hex(4))
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    pair: int | None = None  # set by `traincost ab`
     opened: dict[str, Device] = field(default_factory=dict[str, Device])  # by kind
+    _energy: dict[str, EnergySource] = field(default_factory=dict[str, EnergySource], init=False)
     _machines: dict[str, Machine] = field(default_factory=dict[str, "Machine"], init=False)
 
     def device(self, kind: str) -> Device:
@@ -82,6 +86,12 @@ class Run:
             torch.set_num_threads(len(self.cpus))
             self.opened[kind] = open_device(self.devices.names.get(kind, kind))
         return self.opened[kind]
+
+    def energy(self, kind: str) -> EnergySource:
+        """The energy source of the device of this kind, the same for every case."""
+        if kind not in self._energy:
+            self._energy[kind] = open_source(self.device(kind))
+        return self._energy[kind]
 
     def machine(self, kind: str) -> Machine:
         """Who this machine is to a row of this kind of device."""
@@ -121,6 +131,7 @@ class Run:
 
     def put(self, record: Record, rounds_s: Sequence[float] = ()) -> None:
         """Save a row and its rounds."""
+        record = record if self.pair is None else replace(record, pair=self.pair)
         try:
             self.file.put(record)
             if rounds_s:

@@ -8,12 +8,18 @@ import math
 import re
 from collections.abc import Iterable
 
+LARGEST_INTEGER = 2**63 - 1
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _SPECIAL = frozenset(',"\r\n')
-_INTEGER = re.compile(r"-?[0-9]+")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+_NUMBER = re.compile(r"[ \t\v\f]*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?[ \t\v\f]*")
+"""As a spreadsheet may write it. An integer is digits only: `1.6E+10` has lost its own."""
 
-EXPECTED = {int: "an integer or nothing", float: "a finite number or nothing", str: "text"}
+EXPECTED = {
+    int: "an integer of 64 bits or nothing",
+    float: "a finite number or nothing",
+    str: "text",
+}
 
 
 def write_cell(value: str | int | float | None) -> str:
@@ -24,6 +30,8 @@ def write_cell(value: str | int | float | None) -> str:
         return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value}: expected a finite number; leave it None and say why in `notes`")
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        raise ValueError(f"{value}: expected an integer of 64 bits")
     return repr(value)
 
 
@@ -49,7 +57,9 @@ def read_cell(text: str, kind: type) -> str | int | float | None:
     if not pattern.fullmatch(text):
         raise ValueError(f"{text!r}: expected {EXPECTED[kind]}")
     if kind is int:
-        return int(text)
+        if abs(integer := int(text)) > LARGEST_INTEGER:
+            raise ValueError(f"{text!r}: expected {EXPECTED[kind]}")
+        return integer
     if not math.isfinite(number := float(text)):
         raise ValueError(f"{text!r}: expected {EXPECTED[kind]}")
     return number

@@ -11,6 +11,7 @@ import csv
 import gzip
 import io
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from traincost.data.cells import csv_line, read_cell, write_cell
 from traincost.data.errors import BadInputError
+from traincost.data.ranges import range_fault, unit_faults
 from traincost.data.record import (
     AXIS_PREFIX,
     COLUMNS,
@@ -28,6 +30,7 @@ from traincost.data.record import (
     Status,
     column_type,
 )
+from traincost.data.text import LONGEST_LINE, checked_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,11 +39,11 @@ Row = dict[str, str | int | float | None]
 
 
 class ResultFile:
-    """The result CSV of one run, and the files beside it."""
+    """The result CSV of one run, or of several, and the files beside it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._records: dict[str, Record] = {}
+        self._records: dict[tuple[str, str], Record] = {}  # by run and case
         self._rounds: list[bytes] = [gzip.compress(b"case_id,round,time_s\n")]
 
     @property
@@ -50,7 +53,11 @@ class ResultFile:
 
     def put(self, record: Record) -> None:
         """Add the row of a case, or replace it, and save the file."""
-        rows = {**self._records, record.case_id: record}
+        self.put_all([record])
+
+    def put_all(self, records: Iterable[Record]) -> None:
+        """Add rows, or replace them, and save the file."""
+        rows = {**self._records, **{(r.run_id, r.case_id): r for r in records}}
         _replace(self.path, to_csv(rows.values()).encode("utf-8", "backslashreplace"))
         self._records = rows
 
@@ -115,15 +122,16 @@ def result_files(paths: Iterable[Path]) -> list[Path]:
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     """Line number and typed row; unknown columns are kept as text."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        raise BadInputError(f"{path}: {e}; expected a readable UTF-8 CSV") from e
-    csv.field_size_limit(2**31 - 1)  # ours are short, but nobody's long cell hides the other rows
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    yield from rows_of(path, checked_csv(path))
+
+
+def rows_of(path: Path, content: bytes) -> Iterator[tuple[int, Row]]:
+    """The rows of a checked content; `path` is what messages name."""
+    csv.field_size_limit(LONGEST_LINE)
+    reader = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
     try:
         header = next(reader, [])
-        _check_header(path, header)
+        check_header(path, header)
         seen: set[tuple[Any, Any]] = set()
         for cells in reader:
             row = typed_row(path, reader.line_num, header, cells)
@@ -139,15 +147,22 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
         raise BadInputError(f"{path}, line {reader.line_num}: {e}; expected CSV") from e
 
 
-def _check_header(path: Path, header: list[str]) -> None:
+def check_header(path: Path, header: list[str]) -> None:
+    """Every required column, each column once, in our units."""
     missing = [c for c in REQUIRED if c not in header]
     if missing:
+        semicolons = len(header) == 1 and ";" in header[0]
         raise BadInputError(
             f"{path}, line 1: no column {', '.join(missing)}; expected the header of a result CSV"
+            + (", separated by commas" if semicolons else "")
         )
-    twice = sorted({c for c in header if header.count(c) > 1})
+    twice = sorted(c for c, n in Counter(header).items() if n > 1)
     if twice:
         raise BadInputError(f"{path}, line 1: column {', '.join(twice)} twice; expected it once")
+    for name, ours in unit_faults(header).items():
+        raise BadInputError(
+            f"{path}, line 1: column {name}; expected {ours}, in that unit (never rescaled)"
+        )
 
 
 def typed_row(path: Path, line: int, header: list[str], cells: list[str]) -> Row:
@@ -159,7 +174,10 @@ def typed_row(path: Path, line: int, header: list[str], cells: list[str]) -> Row
     row: Row = {}
     for name, cell in zip(header, cells, strict=True):
         try:
-            row[name] = read_cell(cell, column_type(name) or str)
+            row[name] = value = read_cell(cell, column_type(name) or str)
+            expected = None if value is None or isinstance(value, str) else range_fault(name, value)
+            if expected:
+                raise ValueError(f"{cell}: expected {expected}")
         except ValueError as e:
             raise BadInputError(f"{path}, line {line}, column {name}: {e}") from e
     for name in REQUIRED:

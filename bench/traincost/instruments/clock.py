@@ -218,10 +218,15 @@ def _quantile(ordered: Sequence[float], q: float) -> float:
     return ordered[below] + (position - below) * (ordered[above] - ordered[below])
 
 
-def instability(times_s: Sequence[float], waited_share: float | None = None) -> str | None:
-    """Why these rounds are not to be leaned on; None if they are."""
+def waiting(waited_share: float | None) -> str | None:
+    """Why rounds are not to be leaned on whose threads waited for a CPU; None if they did not."""
     if waited_share is not None and waited_share > WAITED_REL:
         return f"threads waited for a CPU {waited_share:.0%} of the time: another process has it"
+    return None
+
+
+def instability(times_s: Sequence[float]) -> str | None:
+    """Why these rounds are not to be leaned on; None if they are."""
     if len(times_s) < FEW_ROUNDS:
         return f"only {len(times_s)} rounds in the budget"
     width = half_width_rel(times_s)

@@ -150,6 +150,18 @@ def energy_between(
     return CounterEnergy(last.energy_j - first.energy_j, error_j, period_s)
 
 
+def mean_power_w(edges: Sequence[Edge], limit_w: float | None = None) -> float | Refusal:
+    """From the first edge to the last; refused where the counter is seen to be broken."""
+    if len(edges) < 2:
+        return Refusal(f"the energy counter was updated {len(edges)} times meanwhile")
+    for a, b in pairwise(edges):
+        if b.energy_j < a.energy_j:
+            return Refusal(f"the energy counter went backwards by {a.energy_j - b.energy_j:.6g} J")
+    if impossible := _impossible(edges, limit_w):
+        return impossible
+    return (edges[-1].energy_j - edges[0].energy_j) / (edges[-1].time_s - edges[0].time_s)
+
+
 def _monotone(edges: Sequence[Edge], start_s: float, end_s: float) -> Sequence[Edge] | Refusal:
     """The edges around the window between which the counter never went backwards."""
     begin, stop = 0, len(edges)

@@ -7,6 +7,7 @@ every call goes through `ask`, which turns them into one `NvmlFault` with a name
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from traincost.machine.capability import Capability
 
 NVML = "GPU telemetry (NVML)"
 
-NOT_SUPPORTED, NOT_FOUND, FUNCTION_NOT_FOUND = 3, 6, 13
+NOT_SUPPORTED, NOT_FOUND, FUNCTION_NOT_FOUND, UNKNOWN = 3, 6, 13, 999
 # Return code of NVML to (what it means, what to do).
 _FAULTS: dict[int, tuple[str, str | None]] = {
     1: ("Uninitialized: NVML is not started", None),
@@ -33,6 +34,12 @@ _FAULTS: dict[int, tuple[str, str | None]] = {
         "update the NVIDIA driver",
     ),
     15: ("GpuIsLost: the GPU fell off the bus", "reboot the host; see dmesg for its Xid error"),
+    16: ("ResetRequired: the GPU must be reset", "sudo nvidia-smi --gpu-reset, or reboot the host"),
+    17: ("OperatingSystem: the operating system refuses the call", None),
+    18: (
+        "LibRmVersionMismatch: the library is of another version than the running driver",
+        "reboot the host: its driver was updated",
+    ),
 }
 _NO_MODULE = "pip install nvidia-ml-py"
 
@@ -73,6 +80,12 @@ def ask(nvml: Any, function: str, *arguments: Any) -> Any:
         code = int(getattr(e, "value", 0) or 0)
         name = type(e).__name__.removeprefix("NVMLError_")
         raise NvmlFault(code, *_FAULTS.get(code, (f"{name}: {e}", None))) from e
+    except getattr(nvml, "NVMLLibraryMismatchError", NvmlFault) as e:
+        # What pynvml makes of FunctionNotFound where a function has several versions.
+        raise NvmlFault(FUNCTION_NOT_FOUND, *_FAULTS[FUNCTION_NOT_FOUND]) from e
+    except (OSError, ValueError, TypeError, ctypes.ArgumentError) as e:
+        # A library that cannot be loaded, or an answer that is not what the binding expects.
+        raise NvmlFault(UNKNOWN, f"{type(e).__name__}: {e}") from e
 
 
 def reason_names(bits: int) -> tuple[str, ...]:
@@ -101,7 +114,7 @@ def capabilities(uuid: str | None, nvml: Any = None) -> list[Capability]:
         reached = Capability(NVML, True, f"driver {ask(nvml, 'nvmlSystemGetDriverVersion')}")
         if uuid is None:
             return [reached]
-        gpu = _handle(nvml, uuid)
+        gpu = handle_by_uuid(nvml, uuid)
     except NvmlFault as fault:
         return [Capability(NVML, False, fault.detail, fault.remedy)]
     else:
@@ -117,7 +130,7 @@ def _shutdown(nvml: Any) -> None:
         return  # a lost GPU: everything was read that could be
 
 
-def _handle(nvml: Any, uuid: str) -> Any:
+def handle_by_uuid(nvml: Any, uuid: str) -> Any:
     """The GPU by UUID, never by index: NVML's order is not CUDA's."""
     try:
         return ask(nvml, "nvmlDeviceGetHandleByUUID", uuid)
@@ -125,6 +138,8 @@ def _handle(nvml: Any, uuid: str) -> Any:
         if fault.code != NOT_FOUND:
             raise
         # torch does not say that its device is a slice of a GPU (MIG).
+        if not uuid.startswith("GPU-"):
+            raise
         return ask(nvml, "nvmlDeviceGetHandleByUUID", "MIG-" + uuid.removeprefix("GPU-"))
 
 
@@ -158,7 +173,7 @@ def _power_limit(nvml: Any, gpu: Any, what: str) -> Capability:
 def _clocks(nvml: Any, gpu: Any, what: str) -> Capability:
     sm_mhz = ask(nvml, "nvmlDeviceGetClockInfo", gpu, nvml.NVML_CLOCK_SM)
     max_mhz = ask(nvml, "nvmlDeviceGetMaxClockInfo", gpu, nvml.NVML_CLOCK_SM)
-    held = bool(_reasons(nvml, gpu) & 0x002)
+    held = bool(clock_reasons(nvml, gpu) & 0x002)
     detail = f"SM at {sm_mhz} MHz of {max_mhz} MHz"
     if held:
         return Capability(what, True, f"{detail}, held by application clocks")
@@ -170,7 +185,8 @@ def _clocks(nvml: Any, gpu: Any, what: str) -> Capability:
     )
 
 
-def _reasons(nvml: Any, gpu: Any) -> int:
+def clock_reasons(nvml: Any, gpu: Any) -> int:
+    """Bits of `REASONS`: why the clocks are what they are now."""
     try:
         return int(ask(nvml, "nvmlDeviceGetCurrentClocksEventReasons", gpu))
     except NvmlFault as fault:
@@ -181,7 +197,7 @@ def _reasons(nvml: Any, gpu: Any) -> int:
 
 
 def _throttling(nvml: Any, gpu: Any, what: str) -> Capability:
-    bits = _reasons(nvml, gpu)
+    bits = clock_reasons(nvml, gpu)
     names = ", ".join(reason_names(bits)) or "none"
     slowed = bool(bits & SLOWING)
     remedy = "let it cool, or raise its power limit, before measuring" if slowed else None
@@ -223,6 +239,12 @@ def _whole(nvml: Any, gpu: Any, what: str) -> Capability:
     return Capability(what, False, "MIG on: slices have no power or energy readings", remedy)
 
 
+def _gpm(nvml: Any, gpu: Any, what: str) -> Capability:
+    if ask(nvml, "nvmlGpmQueryDeviceSupport", gpu).isSupportedDevice:
+        return Capability(what, True, "DRAM traffic, tensor core activity, occupancy")
+    return Capability(what, False, "needs a Hopper GPU or a later one")
+
+
 _PROBES: dict[str, Callable[[Any, Any, str], Capability]] = {
     "GPU energy counter": _energy,
     "GPU power": _power,
@@ -232,4 +254,5 @@ _PROBES: dict[str, Callable[[Any, Any, str], Capability]] = {
     "GPU to itself": _alone,
     "GPU persistence mode": _persistence,
     "whole GPU": _whole,
+    "GPU traffic counters (GPM)": _gpm,
 }

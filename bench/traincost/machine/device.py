@@ -41,6 +41,7 @@ class GpuFacts:
     total_memory_bytes: int
     l2_bytes: int | None
     capability: tuple[int, int]
+    pci_bus_id: str | None = None  # domain:bus:device.function
 
 
 class Device(Protocol):
@@ -188,6 +189,7 @@ class CudaDevice:
             total_memory_bytes=int(p.total_memory),
             l2_bytes=getattr(p, "L2_cache_size", None),
             capability=(int(p.major), int(p.minor)),
+            pci_bus_id=_pci_bus_id(p),
         )
 
     def set_matmul_precision(self, precision: str) -> None:
@@ -195,6 +197,14 @@ class CudaDevice:
         tf32 = precision == "tf32"
         self.torch_module.set_float32_matmul_precision("high" if tf32 else "highest")
         self.torch_module.backends.cudnn.allow_tf32 = tf32
+
+
+def _pci_bus_id(properties: Any) -> str | None:
+    """In NVML's form; older versions of torch do not tell it."""
+    domain, bus, device = (
+        getattr(properties, f"pci_{part}_id", None) for part in ("domain", "bus", "device")
+    )
+    return None if bus is None else f"{domain:08x}:{bus:02x}:{device:02x}.0"
 
 
 def cuda_count(torch_module: Any = None) -> int:

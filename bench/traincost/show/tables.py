@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Literal, get_args
 
@@ -23,14 +23,20 @@ Cell = str | int | float | bool | None
 Row = Sequence[Cell]
 
 
-def render(title: str, columns: Sequence[str], rows: Sequence[Row], fmt: Format) -> str:
-    """The text of a table, its last line ended."""
+def render(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    fmt: Format,
+    right: Collection[str] = (),
+) -> str:
+    """The text of a table, its last line ended; columns named in `right` hold amounts as text."""
     if fmt == "csv":
         return _csv(columns, rows)
     if fmt == "json":
         return _json(title, columns, rows)
     write = _markdown if fmt == "markdown" else _table
-    return "\n".join(write(*part) for part in _sections(title, columns, rows))
+    return "\n".join(write(*part, right) for part in _sections(title, columns, rows))
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
@@ -61,7 +67,7 @@ def _sections(
         yield str(name), [columns[i] for i in kept], cells
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> str:
+def _table(title: str, columns: Sequence[str], rows: Sequence[Row], right: Collection[str]) -> str:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -70,8 +76,13 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> str:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(columns):
         numbers = all(isinstance(row[i], int | float) for row in rows)
-        right = numbers and not any(isinstance(row[i], bool) for row in rows)
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+        numbers = numbers and not any(isinstance(row[i], bool) for row in rows)
+        table.add_column(
+            name,
+            justify="right" if numbers or name in right else "left",
+            overflow="fold",
+            no_wrap=name in right,
+        )
     for row in rows:
         table.add_row(*(Text(_shown(cell)) for cell in row))  # Text: no markup in data
     console = Console(width=WIDTH, file=io.StringIO(), color_system=None, force_terminal=False)
@@ -80,8 +91,10 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> str:
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
-def _markdown(title: str, columns: Sequence[str], rows: Sequence[Row]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
+def _markdown(
+    title: str, columns: Sequence[str], rows: Sequence[Row], right: Collection[str]
+) -> str:
+    lines = [columns, ["---:" if name in right else "---" for name in columns], *rows]
     cells = (" | ".join(_shown(c).replace("|", "\\|") for c in line) for line in lines)
     return f"**{title}**\n\n" + "".join(f"| {line} |\n" for line in cells)
 

@@ -1,0 +1,1 @@
+"""`traincost ab`: two revisions measured in turns on one machine, and judged."""

@@ -1,0 +1,185 @@
+"""One process of one side: pytest in the side's tree, with its code first on the path."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import traincost
+from traincost.ab.trees import BASE, HEAD, Tree, Trees, import_roots
+from traincost.data.errors import BadInputError
+from traincost.data.record import Record
+from traincost.data.results import read_records
+from traincost.data.side_plan import SidePlan, SideReport
+
+PYTEST_FAILED, NO_TESTS = 1, 5
+TIMEOUT_S = 900.0
+LINES_SHOWN = 5
+
+
+class SideFailedError(BadInputError):
+    """A process of a side ended without the rows it was started for."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one process left."""
+
+    records: tuple[Record, ...]
+    report: SideReport
+    length_s: float
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Starts processes of either side."""
+
+    trees: Trees
+    arguments: Sequence[str]  # pytest's, from the command line
+    scratch: Path
+    threads: int
+    pythons: dict[str, str]  # by side
+    timeout_s: float = TIMEOUT_S
+
+    def collect(self, side: str) -> Ran:
+        """The cases of a side, none of them run."""
+        return self._run(side, None, None, seed=0, untimed=False, cpus=None, collect=True)
+
+    def run(
+        self,
+        side: str,
+        pair: int,
+        cases: Sequence[str],
+        *,
+        seed: int,
+        untimed: bool,
+        cpus: frozenset[int] | None,
+    ) -> Ran:
+        """These cases, in an order that the seed gives."""
+        return self._run(side, pair, tuple(cases), seed=seed, untimed=untimed, cpus=cpus)
+
+    def _run(
+        self,
+        side: str,
+        pair: int | None,
+        cases: tuple[str, ...] | None,
+        *,
+        seed: int,
+        untimed: bool,
+        cpus: frozenset[int] | None,
+        collect: bool = False,
+    ) -> Ran:
+        tree = self.trees.of(side)
+        with tempfile.TemporaryDirectory(dir=self.scratch) as made:
+            folder = Path(made)
+            plan = self._plan(tree, folder / "report.json", pair, cases, seed, untimed)
+            plan.write(folder / "plan.json")
+            command = [
+                *(self.pythons[side], "-m", "pytest", "-p", "traincost.plugin"),
+                *("-p", "no:cacheprovider", "--cost-threads", str(self.threads)),
+                *("--cost-ab", str(folder / "plan.json"), "--cost-results", str(folder)),
+                *(["--collect-only", "-q"] if collect else []),
+                *self.arguments,
+            ]
+            begun_s = time.monotonic()
+            code, output = _call(
+                command, tree.workdir, self._environment(plan), cpus, self.timeout_s
+            )
+            length_s = time.monotonic() - begun_s
+            report = SideReport.read(Path(plan.report))
+            if report is None or code not in (0, PYTEST_FAILED) or not report.cases:
+                raise SideFailedError(f"{_who(tree)} {_why(code, output, report)}")
+            files = sorted(folder.glob("*.csv"))
+            records = tuple(r for file in files for r in read_records(file))
+            return Ran(records, report, length_s)
+
+    def _plan(
+        self,
+        tree: Tree,
+        report: Path,
+        pair: int | None,
+        cases: tuple[str, ...] | None,
+        seed: int,
+        untimed: bool,
+    ) -> SidePlan:
+        other = self.trees.of(HEAD if tree.name == BASE else BASE)
+        foreign = {str(p) for p in (self.trees.project, self.trees.origin, other.folder)}
+        return SidePlan(
+            report=str(report),
+            tree=str(tree.folder),
+            roots=import_roots(tree, self.trees),
+            foreign=tuple(sorted(foreign)),
+            pair=pair,
+            cases=cases,
+            seed=seed,
+            untimed=untimed,
+        )
+
+    def _environment(self, plan: SidePlan) -> dict[str, str]:
+        """The harness first, then the side's own code, before anything that is installed."""
+        harness = Path(traincost.__file__).parents[1]
+        path = [*plan.roots]
+        if harness.name not in ("site-packages", "dist-packages"):
+            path.insert(0, str(harness))
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        return {**kept, "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _call(
+    command: Sequence[str],
+    folder: Path,
+    environment: dict[str, str],
+    cpus: frozenset[int] | None,
+    timeout_s: float,
+) -> tuple[int, str]:
+    """Exit code and output; whatever ends this process ends the whole group of that one."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        preexec_fn=None if cpus is None else lambda: os.sched_setaffinity(0, cpus),
+    )
+    try:
+        output, _ = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        output = process.communicate()[0]
+        return -signal.SIGKILL, f"{output}\nit did not end within {timeout_s:.0f} s"
+    except BaseException:
+        _kill(process)
+        process.wait()
+        raise
+    return process.returncode, output
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _who(tree: Tree) -> str:
+    return f"{tree.name.upper()} ({tree.what})"
+
+
+def _why(code: int, output: str, report: SideReport | None) -> str:
+    """What the process said last."""
+    if code == NO_TESTS or (report is not None and not report.cases):
+        return "has no case to run: expected cases marked `gate`, or others chosen by -k or -m"
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    said = [line for line in lines if line.startswith(("E  ", "ERROR", "Exit:", "!!"))] or lines
+    end = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    tail = "\n  ".join(said[-LINES_SHOWN:])
+    return f"did not run ({end}):\n  {tail}"

@@ -1,0 +1,221 @@
+"""The two sides as folders of their own: a revision as a git worktree, a folder as a copy.
+
+Both lie in one temporary folder, and both get the same suite files: those of one side, or of a file
+or folder that is named. So only the code under test differs. At the end nothing is left, neither
+in the temporary folder nor among git's worktrees.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from traincost.data.errors import BadInputError
+
+BASE, HEAD = "base", "head"
+LEFT_OUT = (".git", ".tox", ".nox", ".venv", "venv", "node_modules", "__pycache__", "*.pyc")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One side."""
+
+    name: str  # `base` or `head`
+    what: str  # as it was asked for: `main`, `./fast`
+    folder: Path
+    workdir: Path  # where its pytest is started: as deep inside as `ab` was
+    commit: str | None  # None for a folder that is no revision
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Both sides, and what else is known of where they come from."""
+
+    base: Tree
+    head: Tree
+    origin: Path  # the folder that `ab` was started in
+    project: Path  # the checkout around it; the same folder where there is none
+    shared: tuple[str, ...]  # suite files that both sides have from `suites_from`
+    replaced: tuple[str, ...]  # those of them that are another file on the other side
+    suites_from: str
+
+    def of(self, name: str) -> Tree:
+        """By its name."""
+        return self.base if name == BASE else self.head
+
+
+@contextmanager
+def trees_of(
+    base: str, head: str | None, suites_from: str, suites: Sequence[str], origin: Path
+) -> Iterator[Trees]:
+    """Lay out both sides; BadInputError names what cannot be.
+
+    Args:
+        base: A revision, or a folder.
+        head: The same; None for the commit that is checked out.
+        suites_from: `base`, `head`, or a file or folder to take the suites from.
+        suites: Paths of the suites, relative to the checkout, for `base` and `head`.
+        origin: The current folder.
+    """
+    root = _git_root(origin)
+    if head is None:
+        head = "HEAD"
+        _check_clean(root)
+    with tempfile.TemporaryDirectory(prefix="traincost-ab-") as made:
+        folder = Path(made).resolve()
+        worktrees: list[Path] = []
+        try:
+            sides = [
+                _lay_out(name, what, folder / name, root, origin, worktrees)
+                for name, what in ((BASE, base), (HEAD, head))
+            ]
+            shared, replaced = _share_suites(sides, suites_from, suites, origin)
+            project = root or origin
+            yield Trees(sides[0], sides[1], origin, project, shared, replaced, suites_from)
+        finally:
+            for worktree in worktrees:
+                _git(root, "worktree", "remove", "--force", "--force", str(worktree))
+            if worktrees:
+                _git(root, "worktree", "prune")
+
+
+def _lay_out(
+    name: str, what: str, folder: Path, root: Path | None, origin: Path, worktrees: list[Path]
+) -> Tree:
+    commit = _commit(root, what)
+    path = origin / what
+    if commit is None and path.is_dir():
+        shutil.copytree(path, folder, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        return Tree(name, what, folder, folder, None)
+    if root is None or commit is None:
+        where = "this is no git repository" if root is None else f"no such revision in {root}"
+        raise BadInputError(f"{name.upper()} {what!r}: {where}; expected a revision or a folder")
+    worktrees.append(folder)
+    done = _git(root, "worktree", "add", "--detach", "--force", str(folder), commit)
+    if done.returncode:
+        raise BadInputError(
+            f"{name.upper()} {what!r}: {_last(done)}; expected a revision to check out"
+        )
+    workdir = folder / origin.resolve().relative_to(root)
+    if not workdir.is_dir():
+        raise BadInputError(
+            f"{name.upper()} {what!r} has no folder {origin.resolve().relative_to(root)}; expected "
+            "the folder that this is started in"
+        )
+    return Tree(name, what, folder, workdir, commit)
+
+
+def _share_suites(
+    sides: Sequence[Tree], suites_from: str, suites: Sequence[str], origin: Path
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Copy the suites of one side over the other's."""
+    named = {side.name: side.workdir for side in sides}
+    given = Path(suites_from)
+    source = named.get(suites_from, origin)
+    paths = list(suites) if suites_from in named else [suites_from]
+    if suites_from not in named and not (origin / given).exists():
+        raise BadInputError(
+            f"--suites-from {suites_from!r}: no such file or folder; expected base, head or a path"
+        )
+    shared, replaced = list[str](), list[str]()
+    for text in paths:
+        path = source / text
+        if not path.exists():
+            raise BadInputError(f"{suites_from} has no {text!r}; expected the path of a suite")
+        if not path.resolve().is_relative_to(source.resolve()):
+            raise BadInputError(f"{text!r}: expected a suite inside the folder {source}")
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file.is_file() and file.suffix != ".pyc":
+                relative = str(file.resolve().relative_to(source.resolve()))
+                shared.append(relative)
+                if _put(file, relative, sides):
+                    replaced.append(relative)
+    return tuple(shared), tuple(replaced)
+
+
+def _put(file: Path, relative: str, sides: Sequence[Tree]) -> bool:
+    """Into both trees; whether another file stood there in one of them."""
+    content, differed = file.read_bytes(), False
+    for side in sides:
+        target = side.workdir / relative
+        if target.is_file() and target.read_bytes() == content:
+            continue
+        differed = differed or target.is_file()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return differed
+
+
+def import_roots(tree: Tree, trees: Trees) -> tuple[str, ...]:
+    """Where the side's own modules are: what the original checkout has on the path, moved here."""
+    roots: dict[str, None] = {}
+    for entry in [*_on_path(), *_editable_finders()]:
+        path = Path(entry).resolve()
+        for above in (trees.project, trees.origin):
+            inside = path.is_relative_to(above) and "site-packages" not in path.parts
+            if inside and (moved := tree.folder / path.relative_to(above)).is_dir():
+                roots[str(moved)] = None
+    for folder in (tree.workdir / "src", tree.workdir, tree.folder / "src", tree.folder):
+        if folder.is_dir():
+            roots[str(folder)] = None
+    return tuple(roots)
+
+
+def _on_path() -> list[str]:
+    return [entry for entry in sys.path if entry]
+
+
+def _editable_finders() -> Iterator[str]:
+    """Folders of packages that setuptools' editable installs find without the path."""
+    for finder in sys.meta_path:
+        module = sys.modules.get(getattr(finder, "__module__", ""))
+        mapping = getattr(module, "MAPPING", {})
+        for package in mapping.values() if isinstance(mapping, dict) else ():
+            yield str(Path(package).parent)
+
+
+def _check_clean(root: Path | None) -> None:
+    if root is None:
+        return  # what is wrong then is said of the revision
+    changed = _git(root, "status", "--porcelain").stdout.splitlines()
+    tracked = [line[3:] for line in changed if not line.startswith("??")]
+    if tracked:
+        files = ", ".join(tracked[:3]) + (", …" if len(tracked) > 3 else "")
+        raise BadInputError(
+            f"{len(tracked)} files have changes that are not committed ({files}); expected a clean "
+            "checkout, or HEAD given: a revision, or . for the files as they are"
+        )
+
+
+def _git_root(folder: Path) -> Path | None:
+    done = _git(folder, "rev-parse", "--show-toplevel")
+    return Path(done.stdout.strip()).resolve() if done.returncode == 0 else None
+
+
+def _commit(root: Path | None, what: str) -> str | None:
+    if root is None or what.startswith("-"):
+        return None
+    done = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{what}^{{commit}}")
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _git(folder: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Never raises; without git the answer is that of a folder that is no repository."""
+    command = ["git", *(["-C", str(folder)] if folder else []), *arguments]
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    with suppress(FileNotFoundError):
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, env=kept, errors="replace"
+        )
+    return subprocess.CompletedProcess(command, 127, "", "git is not installed")
+
+
+def _last(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stderr.strip().rpartition("\n")[2]

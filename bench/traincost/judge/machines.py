@@ -1,0 +1,184 @@
+"""Which rows stand on which side of a comparison, what a side is called, and what differs.
+
+A side is a machine on one kind of device: the CPU rows and the CUDA rows of a box have different
+`machine_id`s, and never meet in one ratio. Instead of by machine, sides can be told apart by
+commit, run or argument of the command line; each is still split by device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from traincost.data.errors import BadInputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+By = Literal["auto", "machine", "commit", "argument", "run"]
+BY: tuple[By, ...] = get_args(By)
+_KEYS: Mapping[By, str] = {
+    "machine": "machine_id",
+    "commit": "commit",
+    "argument": "argument",
+    "run": "run_id",
+}
+TEXT_FACTS = (
+    *("machine_id", "host", "cpu", "gpu", "driver", "cuda", "torch", "triton", "python"),
+    "commit",
+)
+NUMBER_FACTS = ("threads", "power_limit_w", "sm_clock_mean_hz")
+_CLOCKS_DIFFER_REL = 0.01
+"""Mean clocks are measured: below this they are the same."""
+_SHORTEST = 9  # digits of a commit or a run in a name
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side: its name, its kind of device, and what is known of it."""
+
+    name: str
+    device: str | None
+    key: str  # machine_id, commit, argument or run
+    facts: Mapping[str, str | float]  # text of several values is joined; numbers are medians
+
+    def answers_to(self, name: str) -> bool:
+        """Whether `name` is this side's name, key, host, GPU or CPU."""
+        known = (self.name, self.key, *(self.facts.get(f) for f in ("host", "gpu", "cpu")))
+        return name.casefold() in {str(k).casefold() for k in known if k is not None}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What differs, or is the same, between two sides."""
+
+    name: str
+    base: str | float | None
+    other: str | float | None
+
+    @property
+    def differs(self) -> bool:
+        """Unknown on one side differs too: it cannot be said to be the same."""
+        if isinstance(self.base, float) and isinstance(self.other, float):
+            tolerance = _CLOCKS_DIFFER_REL if self.name == "sm_clock_mean_hz" else 0
+            return abs(self.other - self.base) > tolerance * abs(self.base)
+        return self.base != self.other
+
+
+@dataclass(frozen=True)
+class Sides:
+    """All sides in the order in which they appear, and the side of every row."""
+
+    by: By
+    sides: Sequence[Side]
+    of_row: npt.NDArray[np.int64]  # (n_rows,)
+
+    def pairs(self, base: str | None) -> list[tuple[int, int]]:
+        """(base, other) within each device: the side asked for against the others, or the first."""
+        chosen = self.find(base) if base is not None else set[int]()
+        found: list[tuple[int, int]] = []
+        for device in dict.fromkeys(side.device for side in self.sides):
+            here = [i for i, side in enumerate(self.sides) if side.device == device]
+            first = next((i for i in here if i in chosen), here[0])
+            found += [(first, i) for i in here if i != first]
+        return found
+
+    def find(self, name: str) -> set[int]:
+        """The sides that a name means: its exact names first, else a part of one side's name."""
+        exact = {i for i, side in enumerate(self.sides) if side.answers_to(name)}
+        part = {i for i, s in enumerate(self.sides) if name.casefold() in s.name.casefold()}
+        found = exact or part
+        devices = [self.sides[i].device for i in found]
+        if not found or len(set(devices)) < len(devices):
+            known = ", ".join(repr(side.name) for side in self.sides)
+            what = "fits several" if found else "unknown"
+            raise BadInputError(f"side {name!r}: {what}; expected one of {known}")
+        return found
+
+
+def sides_of(frame: pd.DataFrame, by: By = "auto") -> Sides:
+    """The sides of a frame that has the columns of `TEXT_FACTS`, `NUMBER_FACTS` and `argument`."""
+    import numpy as np
+    import pandas as pd
+
+    by = _chosen(frame) if by == "auto" else by
+    key = frame[_KEYS[by]].astype(object)
+    key = key.where(key.notna(), "unknown of " + frame["argument"].astype(object).astype(str))
+    device = frame["device"].astype(object).where(frame["device"].notna(), "")
+    both = pd.MultiIndex.from_arrays([device, key])
+    of_row, distinct = pd.factorize(both)
+    found = [
+        Side("", str(d) or None, str(k), _facts(frame[of_row == i]))
+        for i, (d, k) in enumerate(distinct)
+    ]
+    return Sides(by, _named(found, by), of_row.astype(np.int64))
+
+
+def _chosen(frame: pd.DataFrame) -> By:
+    """Several machines are the question; else several commits; else what was named apart.
+
+    Runs of one argument are compared with each other, unless it has implementations to compare:
+    their speedups are the surer the more runs there are.
+    """
+    if frame.groupby("device", observed=True, dropna=False)["machine_id"].nunique().max() > 1:
+        return "machine"
+    if not frame["commit"].isna().any() and frame["commit"].nunique() > 1:
+        return "commit"
+    if frame["argument"].nunique() > 1:
+        return "argument"
+    return "machine" if frame["impl"].nunique() > 1 else "run"
+
+
+def _facts(rows: pd.DataFrame) -> dict[str, str | float]:
+    found: dict[str, str | float] = {}
+    for name in TEXT_FACTS:
+        values = rows[name].cat.remove_unused_categories().cat.categories
+        if len(values):
+            several = f", … ({len(values)})" if len(values) > 3 else ""
+            found[name] = ", ".join(map(str, values[:3])) + several
+    for name in NUMBER_FACTS:
+        if rows[name].notna().any():
+            found[name] = float(rows[name].median())
+    return found
+
+
+def _named(sides: Sequence[Side], by: By) -> list[Side]:
+    """Names that tell sides of one device apart; machines by GPU or CPU, then by what differs."""
+    plain = [(_plain_name(side, by), side.device) for side in sides]
+    named: list[Side] = []
+    for side, name in zip(sides, plain, strict=True):
+        same = [s for s, other in zip(sides, plain, strict=True) if other == name]
+        full = name[0] if len(same) == 1 else f"{name[0]}, {_distinction(side, same)}"
+        named.append(replace(side, name=full))
+    return named
+
+
+def _distinction(side: Side, same: Sequence[Side]) -> str:
+    """The first fact that all of several sides of one name have different values of."""
+    for fact in (*TEXT_FACTS[3:], *NUMBER_FACTS, "host"):
+        values = {s.facts.get(fact) for s in same}
+        if len(values) == len(same) and None not in values:
+            return f"{fact} {_short(side.facts[fact])}"
+    return side.key
+
+
+def _plain_name(side: Side, by: By) -> str:
+    if by == "machine":
+        known: Any = next((side.facts[f] for f in ("gpu", "cpu", "host") if f in side.facts), None)
+        return str(known).removeprefix("NVIDIA ") if known else side.key
+    return side.key[:_SHORTEST] if by == "commit" and "unknown" not in side.key else side.key
+
+
+def _short(value: str | float | None) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def facts_between(base: Side, other: Side, more: Mapping[str, tuple[float, float]]) -> list[Fact]:
+    """Every fact that either side has, and `more` of both, those that differ first."""
+    names = [n for n in (*TEXT_FACTS, *NUMBER_FACTS) if n in base.facts or n in other.facts]
+    found = [Fact(n, base.facts.get(n), other.facts.get(n)) for n in names]
+    found += [Fact(name, *values) for name, values in more.items()]
+    return sorted(found, key=lambda fact: not fact.differs)

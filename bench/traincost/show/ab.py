@@ -1,0 +1,127 @@
+"""What `traincost ab` says: what it can resolve before, where it stands, what it ran in the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import inf
+from typing import TYPE_CHECKING
+
+from traincost.data.errors import BadInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from traincost.ab.run import Measured, Progress
+    from traincost.ab.schedule import Estimate
+    from traincost.ab.trees import Trees
+    from traincost.judge.rule import Rule
+
+SPREADS_REL = (0.01, 0.02)
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+FEWEST_PAIRS = 2
+SHOWN = 5
+
+
+def duration_s(text: str) -> float:
+    """`90`, `90s`, `10m` or `1.5h` as seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if match is None or float(match[1]) == 0:
+        raise BadInputError(f"--budget {text!r}: expected a time, as in 90s, 10m or 1.5h")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def sides_lines(trees: Trees) -> list[str]:
+    """Who is compared, and where the suites are from."""
+    lines = [
+        f"{tree.name.upper()}  {tree.what}"
+        + ("" if tree.commit is None else f" ({tree.commit[:12]})")
+        for tree in (trees.base, trees.head)
+    ]
+    shared = f"suites from {trees.suites_from}: {len(trees.shared)} files on both sides"
+    if trees.replaced:
+        shared += f", {len(trees.replaced)} of them in place of others ({_some(trees.replaced)})"
+    return [*lines, shared]
+
+
+def plan_lines(
+    rule: Rule, expected: Estimate, budget_s: float, resolvable: Callable[[int, float], float]
+) -> list[str]:
+    """What the budget has room for, before it starts."""
+    lines = [
+        f"{expected.n_cases} cases, about {expected.pair_s:.0f} s a pair: about {expected.pairs} "
+        f"pairs in {budget_s / 60:g} min; fails if slower by {rule.margin_rel:.0%} or more"
+    ]
+    for spread_rel in SPREADS_REL:
+        found = resolvable(expected.pairs, spread_rel) if expected.pairs >= FEWEST_PAIRS else inf
+        said = (
+            "no slow-down can be called"
+            if found == inf
+            else f"{found:+.1%} is called 9 times in 10"
+        )
+        lines.append(f"at a spread of {spread_rel:.0%} between runs {said}")
+    return lines
+
+
+def alone_lines(alone: Mapping[str, str]) -> list[str]:
+    """Cases that cannot be compared."""
+    return [f"{case}: {why}" for case, why in sorted(alone.items())]
+
+
+def provenance_line(measured: Measured) -> str:
+    """Whether what ran differs at all."""
+    n_modules = len({*measured.modules["base"], *measured.modules["head"]})
+    if not measured.changed:
+        return f"the same code on both sides: none of the {n_modules} modules that ran differs"
+    return (
+        f"{len(measured.changed)} of {n_modules} modules that ran differ: {_some(measured.changed)}"
+    )
+
+
+def left_out_lines(measured: Measured) -> list[str]:
+    """Pairs that were not used."""
+    return [f"{case}: left out: {why}" for case, why in sorted(measured.left_out.items())]
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+
+
+@contextmanager
+def progress_shown() -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal: pairs done, who runs, what is undecided, the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda progress: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("collected", total=None, left="")
+
+        def tell(progress: Progress) -> None:
+            left = "" if progress.left_s is None else f"at most {progress.left_s / 60:.1f} min left"
+            bar.update(
+                task,
+                description=_description(progress),
+                completed=progress.pairs,
+                total=progress.of_pairs,
+                left=left,
+            )
+
+        yield tell
+
+
+def _description(progress: Progress) -> str:
+    of_pairs = "" if progress.of_pairs is None else f" of {progress.of_pairs}"
+    worst = max(progress.verdicts.values(), key=lambda j: j.estimate_rel, default=None)
+    slowest = "" if worst is None else f", slowest {worst.estimate_rel:+.1%}"
+    running = f" {progress.running.upper()}" if progress.running else ""
+    return (
+        f"pair {progress.pairs + 1}{of_pairs}{running}: {progress.undecided} of {progress.cases} "
+        f"cases undecided{slowest}"
+    )

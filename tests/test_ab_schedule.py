@@ -1,0 +1,71 @@
+"""The order of an A/B: neither side comes first more often, and both have the same CPUs."""
+
+import random
+from itertools import islice
+
+import pytest
+
+from traincost.ab.schedule import estimate, turns
+from traincost.data.errors import BadInputError
+from traincost.show.ab import duration_s
+from traincost.verbs.ab import pytest_arguments
+
+
+def test_two_pairs_are_abba_or_baab_each_drawn_anew() -> None:
+    orders = [t.order for t in islice(turns([0, 1], 1, random.Random(1)), 40)]
+    for first, second in zip(orders[::2], orders[1::2], strict=True):
+        assert first == second[::-1]
+    assert {*orders[::2]} == {("base", "head"), ("head", "base")}
+
+
+def test_both_sides_of_a_pair_have_the_same_cpus_and_pairs_take_turns() -> None:
+    used = [t.cpus for t in islice(turns([3, 1, 2, 0], 2, random.Random(1)), 4)]
+    assert used == [frozenset({0, 1}), frozenset({2, 3})] * 2
+
+
+def test_a_seed_gives_the_same_turns_again() -> None:
+    def some(seed: int) -> list[object]:
+        return list(islice(turns([0, 1], 1, random.Random(seed)), 10))
+
+    assert some(7) == some(7)
+    assert some(7) != some(8)
+
+
+def test_the_budget_has_room_for_pairs_that_end_in_it() -> None:
+    assert estimate(20, 25.0, 600.0).pairs == 24
+    assert estimate(20, 601.0, 600.0).pairs == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), (" 2 m", 120)]
+)
+def test_a_budget_is_a_time(text: str, seconds: float) -> None:
+    assert duration_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "-5m", "0", "0s", "ten", "5d", "nan", "1e3"])
+def test_a_budget_that_is_no_time_is_named(text: str) -> None:
+    with pytest.raises(BadInputError, match="--budget"):
+        duration_s(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "k", "arguments", "suites"),
+    [
+        ([], None, ["suites", "-m", "gate"], ["suites"]),
+        ([], "gpt", ["suites", "-k", "gpt"], ["suites"]),
+        (["-k", "gpt"], None, ["suites", "-k", "gpt"], ["suites"]),
+        (
+            ["bench/test_a.py::test_x"],
+            None,
+            ["bench/test_a.py::test_x", "-m", "gate"],
+            ["bench/test_a.py"],
+        ),
+        (["a", "b", "-m", "slow"], None, ["a", "b", "-m", "slow"], ["a", "b"]),
+        (["a", "-kx"], None, ["a", "-kx"], ["a"]),
+    ],
+)
+def test_cases_marked_gate_are_run_unless_others_are_chosen(
+    given: list[str], k: str | None, arguments: list[str], suites: list[str]
+) -> None:
+    assert pytest_arguments(given, k) == (arguments, suites)
