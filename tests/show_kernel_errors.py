@@ -8,8 +8,8 @@ On a machine with CUDA leave TRITON_INTERPRET out. Some ops can be named as argu
 import sys
 
 import torch
-from kernel_agreement import DTYPES, compare
 
+from traincost_kernels.agreement import DTYPES, compare
 from traincost_kernels.catalog import CATALOG
 
 SHAPE = (7, 1031)  # rows, columns; odd, and with a tail in every kind of tile

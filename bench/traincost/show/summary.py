@@ -28,12 +28,12 @@ def cost_table(records: Sequence[Record]) -> Table:
         shared = _shared_axes(rows)
         table.add_row(Text.assemble((test, "bold"), "".join(f" {a}" for a in shared)))
         for r in rows:
-            own = [a for a in axes_of(r) if a not in shared]
+            own = [a for a in _axes(r) if a not in shared]
             table.add_row(Text("  " + (" ".join(own) or "·")), *_numbers(r, energy), status_text(r))
     return table
 
 
-def axes_of(record: Record) -> list[str]:
+def _axes(record: Record) -> list[str]:
     """The axes in a case id: `suite/test[a=1,b=2]` -> a=1, b=2."""
     inside = record.case_id.partition("[")[2].removesuffix("]")
     return inside.split(",") if inside else []
@@ -44,7 +44,7 @@ def _shared_axes(records: Sequence[Record]) -> list[str]:
     measured = [r for r in records if r.status != Status.UNAVAILABLE]
     if len(measured) < 2:
         return []
-    return [a for a in axes_of(measured[0]) if all(a in axes_of(r) for r in measured)]
+    return [a for a in _axes(measured[0]) if all(a in _axes(r) for r in measured)]
 
 
 def _numbers(record: Record, energy: bool) -> list[str]:

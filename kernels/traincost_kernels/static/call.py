@@ -32,7 +32,12 @@ class Call:
             for name, value in self.options.items()
             if not isinstance(value, Tensor)
         }
-        return f"{self.kernel.__name__} {constants}"
+        return f"{self.name} {constants}"
+
+    @property
+    def name(self) -> str:
+        """The kernel's."""
+        return str(self.kernel.__name__)
 
     @property
     def values(self) -> tuple[object, ...]:

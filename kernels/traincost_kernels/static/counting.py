@@ -7,7 +7,8 @@ and its mask. Counted are the bytes of the lanes that the mask lets through:
 - `moved`: of each address the most that any one program requested it. A program that reads its row
   twice has read it twice: a row that needs two passes is larger than the registers it could have
   stayed in. A weight that every program reads counts once: it is small, and the programs after the
-  first find it in the L2 cache. So `moved` is what has to come from and go to memory.
+  first find it in the L2 cache. Lanes of one access that share an address, as a bias shorter than
+  the tile, fetch it once. So `moved` is what has to come from and go to memory.
 - `distinct`: every address once. No kernel can move less.
 
 Atomic operations count as a load and a store. Exact and the same in every run: addresses and masks
@@ -80,8 +81,8 @@ class Tally:
     _ended: list[tuple[Addresses, Counts]] = field(default_factory=list[tuple[Addresses, Counts]])
 
     def add(self, addresses: Addresses) -> None:
-        """Count one access of the program that is running."""
-        self._running.append(addresses)
+        """Count one access of the program that is running; lanes of one address share a fetch."""
+        self._running.append(np.unique(addresses))
 
     def end_program(self) -> None:
         """Another program begins, or the launch ends."""

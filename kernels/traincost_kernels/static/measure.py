@@ -11,7 +11,7 @@ from traincost_kernels.static.binary import Binary
 from traincost_kernels.static.call import Call
 from traincost_kernels.static.counting import Place, Totals, Traffic, counting
 from traincost_kernels.static.source import Origin
-from traincost_kernels.static.subject import ANY_CARD, Subject
+from traincost_kernels.static.subject import ANY_CARD, LaunchesDifferError, Subject
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ def count_subject(subject: Subject) -> Mapping[str, Counts]:
         )
         grown: list[Grown] = []
         for i, call in enumerate(at_size[phase]):
-            same = [j for j, c in enumerate(calls) if c.compiled_as == call.compiled_as]
-            j = i if i in same else same[0]
+            j = _counterpart(i, call, calls)
             grown.append(_grown(calls[j], traffics[j], call))
         moved = sum(sum(g.loaded_at.values()) + sum(g.stored_at.values()) for g in grown)
         declared = [call.declared_bytes for call in at_size[phase] if call.declared_bytes]
@@ -97,6 +96,20 @@ def count_subject(subject: Subject) -> Mapping[str, Counts]:
         least = subject.least_bytes_per_element(phase)
         counts[phase] = Counts(counted, tuple(grown), moved, least)
     return counts
+
+
+def _counterpart(i: int, call: Call, counted: Sequence[Call]) -> int:
+    """Which counted launch is of the kernel of `call`, the i-th: with its constants, or by name.
+
+    A peer that chooses its constants by the card has others on a CPU; its addresses are the same.
+    """
+    same = [j for j, c in enumerate(counted) if c.compiled_as == call.compiled_as]
+    same = same or [j for j, c in enumerate(counted) if c.name == call.name]
+    if not same:
+        raise LaunchesDifferError(
+            f"{call.name} is launched over many rows and not over a few; expected the same kernels"
+        )
+    return i if i in same else same[0]
 
 
 def _count(call: Call) -> Traffic:
