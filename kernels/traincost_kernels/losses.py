@@ -76,7 +76,8 @@ def forward_launches(
             "SMOOTHED": options.label_smoothing > 0,
         },
         num_warps=tiling.num_warps,
-        bytes_read=bytes_of(logits, target),
+        bytes_read=bytes_of(logits, target)
+        + tiling.n_rows * logits.element_size(),  # of the target
         bytes_written=bytes_of(row_loss, top, log_sum),
     )
     return rows, _sum_launch(row_loss, target, loss, count, options)
@@ -136,7 +137,9 @@ def in_place_launches(
             "SMOOTHED": options.label_smoothing > 0,
         },
         num_warps=tiling.num_warps,
-        bytes_read=2 * bytes_of(logits) + bytes_of(target, divisor),
+        bytes_read=2 * bytes_of(logits)
+        + bytes_of(target, divisor)
+        + tiling.n_rows * logits.element_size(),  # of the target
         bytes_written=bytes_of(logits, row_loss),
     )
     counting = _sum_launch(None, target, None, count, options)

@@ -39,7 +39,9 @@ from traincost_kernels.row_tiling import (
 from traincost_kernels.scalar import two_floats
 
 FORWARD_SHORT_TILE = 2048
-BACKWARD_SHORT_TILE = 1024
+# 8 accumulators a thread; two programs an SM, so that partial sums stay few where rows are short.
+BACKWARD_SHORT_TILE = 2048
+BACKWARD_SHORT_WARPS = 8
 MAX_FORWARD_BYTES = 64 * 1024
 MAX_BACKWARD_BYTES = 32 * 1024
 MAX_BACKWARD_BYTES_TIGHT = 16 * 1024  # fp64, and LayerNorm's unaligned rows
@@ -71,7 +73,7 @@ def forward_launches(
                 arguments=(*tensors, whole.n_rows, whole.n_cols, *two_floats(eps)),
                 constants={**whole.addressing, "ROWS": whole.rows},
                 num_warps=whole.num_warps,
-                bytes_read=read,
+                bytes_read=read + (0 if mean is None else whole.n_rows * x.element_size()),  # pivot
                 bytes_written=written,
             ),
         )
@@ -101,7 +103,7 @@ def backward_launches(
     dbias: Tensor | None,  # (n_cols,)
 ) -> tuple[Launch, ...]:
     """Launches that fill dx, dweight and dbias."""
-    tiling = whole_rows(x, BACKWARD_SHORT_TILE)
+    tiling = whole_rows(x, BACKWARD_SHORT_TILE, BACKWARD_SHORT_WARPS)
     means: tuple[Launch, ...] = ()
     projection: Tensor | None = None
     g_mean: Tensor | None = None
@@ -126,7 +128,7 @@ def backward_launches(
             *(x, weight, mean, rstd, dy, dsum, projection, g_mean, dx),
             *(partial_dweight, partial_dbias, tiling.n_rows, tiling.n_cols),
         ),
-        constants={**tiling.addressing, "ROWS": tiling.rows, "STAGES": _stages(x, mean)},
+        constants={**tiling.addressing, "ROWS": tiling.rows, "STAGES": _stages(x, mean, tiling)},
         num_warps=tiling.num_warps,
         bytes_read=bytes_of(x, weight, mean, rstd, dy, dsum, projection, g_mean),
         bytes_written=bytes_of(dx, partial_dweight, partial_dbias),
@@ -177,8 +179,12 @@ def _n_programs(tiling: RowTiling, column_tile_count: int, device: torch.device)
     return n_programs if tiling.aligned else max(tiling.vec, n_programs // tiling.vec * tiling.vec)
 
 
-def _stages(x: Tensor, mean: Tensor | None) -> int:
+def _stages(x: Tensor, mean: Tensor | None, tiling: RowTiling) -> int:
     """So that 32 KiB and more an SM are on their way, within registers and shared memory."""
+    if tiling.rows * tiling.block <= BACKWARD_SHORT_TILE:
+        return 4 if x.element_size() == 2 else 3 if mean is None else 2
+    if mean is not None and x.element_size() > 2 and tiling.num_warps == MAX_WARPS:
+        return 1  # two spill 8 bytes on sm_100
     return 3 if mean is None and x.element_size() == 2 else 2
 
 
@@ -216,7 +222,7 @@ def least_bytes_forward(dtype: torch.dtype, n_cols: int) -> float:
 def least_bytes_backward(dtype: torch.dtype, n_cols: int, *, centred: bool) -> float:
     """Bytes an element: x and dy once or twice, dx once; `centred` for LayerNorm."""
     like = torch.empty((1, n_cols), dtype=dtype, device="meta")
-    tiling = whole_rows(like, BACKWARD_SHORT_TILE)
+    tiling = whole_rows(like, BACKWARD_SHORT_TILE, BACKWARD_SHORT_WARPS)
     twice = _whole_row_bytes(tiling, like) > _max_backward_bytes(like, centred, tiling)
     return float((5 if twice else 3) * dtype.itemsize)
 

@@ -55,21 +55,21 @@ def accumulator_dtype(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
-def whole_rows(x: Tensor, short_tile: int) -> RowTiling:
-    """Tiles of whole rows: several where a row is shorter than `short_tile` fp32 accumulators."""
+def whole_rows(x: Tensor, short_tile: int, short_warps: int = SHORT_ROWS_WARPS) -> RowTiling:
+    """Tiles of whole rows: several where they are shorter than `short_tile` fp32 accumulators."""
     _, n_cols = rows_and_cols(x)
     size = accumulator_dtype(x).itemsize
     block = max(MIN_BLOCK, next_power_of_two(n_cols))
     rows = max(1, short_tile * 4 // (block * size))
     warps = block * size // (ACCUMULATOR_BYTES_A_THREAD * THREADS_PER_WARP)
-    return _tiling(x, rows, block, SHORT_ROWS_WARPS if rows > 1 else max(1, min(warps, MAX_WARPS)))
+    return _tiling(x, rows, block, min(max(warps, short_warps), MAX_WARPS))
 
 
-def looped_rows(x: Tensor) -> RowTiling:
-    """Tiles of one row that a program loops over: 16 KiB of accumulators."""
+def looped_rows(x: Tensor, share: int = 1) -> RowTiling:
+    """Tiles of one row that a program loops over: 16 KiB of accumulators, or that over `share`."""
     threads = LOOPED_WARPS * THREADS_PER_WARP
     block = threads * ACCUMULATOR_BYTES_A_THREAD // accumulator_dtype(x).itemsize
-    return _tiling(x, 1, block, LOOPED_WARPS)
+    return _tiling(x, 1, block // share, LOOPED_WARPS)
 
 
 def column_tiles(x: Tensor) -> RowTiling:

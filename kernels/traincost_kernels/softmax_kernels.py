@@ -194,12 +194,13 @@ def _store_dx(
     cols: tl.tensor,
     factor: tl.tensor,
 ) -> None:
-    dx = factor * (y * (dy - dot))
+    tl.store(dx_ptr + offsets, factor * (y * (dy - dot)), mask=exists)
     if mask_ptr is not None:
-        doubtful = exists & (dot != dot)
-        dropped = tl.load(mask_ptr + start + cols, mask=doubtful, other=1) == 0
-        dx = tl.where(dropped, 0.0, dx)
-    tl.store(dx_ptr + offsets, dx, mask=exists)
+        is_nan = dot != dot
+        if tl.max(tl.max(is_nan.to(tl.int32), 1), 0) > 0:
+            tl.debug_barrier()  # other threads may have stored what is overwritten here
+            dropped = tl.load(mask_ptr + start + cols, mask=exists & is_nan, other=1) == 0
+            tl.store(dx_ptr + offsets, tl.zeros_like(y), mask=dropped & exists)
 
 
 @triton.jit
@@ -281,9 +282,9 @@ def softmax_backward_looped_kernel(
     if not ALIGNED:
         edge_col, in_edge = edge_columns(lead, n_cols, VEC)
         edge = (row * n_cols)[:, None] + edge_col
-        y, dy = load(y_ptr, edge, in_edge), load(dy_ptr, edge, in_edge)
-        dot += row_sum(y * dy, 1)[:, None]
-        _store_dx(dx_ptr, edge, in_edge, y, dy, dot, mask_ptr, start, edge_col, factor)
+        edge_y, edge_dy = load(y_ptr, edge, in_edge), load(dy_ptr, edge, in_edge)
+        dot += row_sum(edge_y * edge_dy, 1)[:, None]
+        _store_dx(dx_ptr, edge, in_edge, edge_y, edge_dy, dot, mask_ptr, start, edge_col, factor)
     for tile in tl.range(0, tl.cdiv(n_cols, BLOCK), num_stages=STAGES):
         col = tile * BLOCK + lane
         in_body = col // VEC < chunks

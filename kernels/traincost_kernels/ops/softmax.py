@@ -36,8 +36,10 @@ from traincost_kernels.softmax_kernels import (
 )
 
 SHORT_TILE = 2048
+SHORT_WARPS = 8
 MAX_WHOLE_BYTES = 64 * 1024  # of accumulators; longer rows are looped over
 STAGES = 2
+LOOPED_SHARE = 2  # whole tiles spill 8 to 24 bytes in some dtypes and targets
 MASK_AXES = 3  # that a kernel tells apart; a mask for more leading dimensions is expanded first
 
 
@@ -69,7 +71,10 @@ def backward_launches(
 def is_looped(n_cols: int, dtype: torch.dtype) -> bool:
     """Whether rows of this length are read twice."""
     like = torch.empty((1, n_cols), dtype=dtype, device="meta")
-    return whole_rows(like, SHORT_TILE).block * accumulator_dtype(like).itemsize > MAX_WHOLE_BYTES
+    return (
+        whole_rows(like, SHORT_TILE, SHORT_WARPS).block * accumulator_dtype(like).itemsize
+        > MAX_WHOLE_BYTES
+    )
 
 
 def _launch(
@@ -82,11 +87,13 @@ def _launch(
     read: tuple[Tensor, ...],
     masked: bool,
 ) -> Launch:
-    whole, looped = whole_rows(x, SHORT_TILE), looped_rows(x)
+    whole, looped = whole_rows(x, SHORT_TILE, SHORT_WARPS), looped_rows(x, LOOPED_SHARE)
     is_long = is_looped(whole.n_cols, x.dtype)
     tiling = looped if is_long else whole
     sizes = (tiling.n_cols,) if is_long else (tiling.n_rows, tiling.n_cols)
     times = 2 if is_long else 1
+    one_mask = mask is not None and mask.numel() == tiling.n_cols
+    mask_reads = max(times, min(tiling.rows, tiling.n_rows) if one_mask else 1)  # by one program
     constants = {"STAGES": STAGES} if is_long else {"ROWS": tiling.rows}
     return Launch(
         kernel=kernels[int(is_long)],
@@ -94,7 +101,7 @@ def _launch(
         arguments=(*tensors, *sizes, *_mask_steps(x, mask), *two_floats(scale)),
         constants={**tiling.addressing, **constants},
         num_warps=tiling.num_warps,
-        bytes_read=times * bytes_of(*read) + (bytes_of(mask) if masked else 0),
+        bytes_read=times * bytes_of(*read) + (mask_reads * bytes_of(mask) if masked else 0),
         bytes_written=bytes_of(x),
     )
 
