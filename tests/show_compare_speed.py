@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,14 +101,16 @@ def main() -> int:
         size = sum(path.stat().st_size for path in Path(folder).iterdir())
         busy = os.getloadavg()[0]
         before = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "traincost", "compare", folder],
-            env={**os.environ, "PYTHONPATH": str(SOURCES)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        peak_bytes, output = _watched(process)
+        shown = Path(folder, "shown.txt")
+        with shown.open("w") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "traincost", "compare", f"{folder}/*.csv"],
+                env={**os.environ, "PYTHONPATH": str(SOURCES)},
+                stdout=out,
+            )
+            peak_bytes = watched(process)
         wall_s = time.perf_counter() - before
+        output = shown.read_text()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{options.files * options.rows:,} rows, {options.files} files, {size / 1e6:,.0f} MB")
     print(f"wall {wall_s:.2f} s, CPU {used.ru_utime + used.ru_stime:.2f} s, load before {busy:.1f}")
@@ -117,21 +120,16 @@ def main() -> int:
     return int(options.bound and (wall_s > BOUND_S or peak_bytes > BOUND_BYTES))
 
 
-def _watched(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """The most memory that the process and its children held at once, read every 20 ms."""
+def watched(process: subprocess.Popen[bytes]) -> int:
+    """The most memory that a process and its children held at once, read every 20 ms."""
     peak_bytes = 0
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while process.poll() is None:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        try:
+        with suppress(OSError):
             pids = [str(process.pid), *children.read_text().split()]
             peak_bytes = max(peak_bytes, sum(map(_own_bytes, pids)))
-        except OSError:
-            break
         time.sleep(0.02)
-        if process.stdout is not None and peak_bytes and process.poll() is not None:
-            break
-    output, _ = process.communicate()
-    return peak_bytes, output
+    return peak_bytes
 
 
 def _own_bytes(pid: str) -> int:

@@ -119,6 +119,16 @@ def test_a_recorded_spread_between_runs_makes_an_interval_of_time_and_of_nothing
     assert {x.interval for x in lines(found, "step_peak_bytes")} == {"none: 1 run"}
 
 
+def test_several_runs_are_believed_more_than_a_recorded_spread() -> None:
+    known = [
+        [replace(r, run_spread_rel=0.5, run_spread_n=30) for r in runs(box, 5)]
+        for box in (A100, H100)
+    ]
+    (with_spread, *_) = lines(compare(cases(*known)), "time_median_s")
+    (without, *_) = lines(compare(cases(runs(A100, 5), runs(H100, 5))), "time_median_s")
+    assert with_spread == without
+
+
 def test_the_error_of_an_energy_is_in_its_interval() -> None:
     (line, *_) = lines(compare(cases(results(A100), results(H100))), "gpu_energy_j")
     assert line.interval == "error bound"

@@ -82,6 +82,13 @@ def test_a_cell_is_the_same_to_both_readers_or_refused(column: str) -> None:
             assert cell != "1"
 
 
+def test_one_cell_of_many_that_is_no_finite_number_is_seen() -> None:
+    for cells in (("1", "inf"), ("-inf", "1"), ("1", "1e999")):
+        lines = [f"1,r,t,s,{i},ok,{cell}\n" for i, cell in enumerate(cells)]
+        content = f"{','.join(REQUIRED)},loss_last\n{''.join(lines)}".encode()
+        assert read_plain(Path("f"), content, [*REQUIRED, "loss_last"]) is None
+
+
 def test_text_that_looks_like_a_number_stays_text() -> None:
     content = to_csv([replace(ROWS[0], commit="007", model="1e5", host="TRUE")]).encode()
     fast = read_plain(Path("f"), content, NAMES)

@@ -37,7 +37,7 @@ def read_liger(path: Path, content: bytes, run_id: str) -> ForeignFile:
     """The measurements of a file; `run_id` begins that of every row."""
     reader = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
     records: dict[tuple[str, ...], Record] = {}
-    runs: dict[tuple[str, ...], int] = {}
+    times: dict[tuple[str, ...], list[str]] = {}
     skipped: dict[str, int] = {}
     try:
         header = next(reader, [])
@@ -55,7 +55,7 @@ def read_liger(path: Path, content: bytes, run_id: str) -> ForeignFile:
             if row["metric_name"] not in ("speed", "memory"):
                 skipped[row["metric_name"]] = skipped.get(row["metric_name"], 0) + 1
                 continue
-            _add_liger(where, row, run_id, records, runs)
+            _add_liger(where, row, run_id, records, times)
     except csv.Error as e:
         raise BadInputError(f"{path}, line {reader.line_num}: {e}; expected CSV") from e
     if not records:
@@ -69,22 +69,27 @@ def _add_liger(
     row: Mapping[str, str],
     run_id: str,
     records: dict[tuple[str, ...], Record],
-    runs: dict[tuple[str, ...], int],
+    times: dict[tuple[str, ...], list[str]],
 ) -> None:
     """Speed and memory of one case become one row; a measurement repeated later another run."""
     case = _liger_case(where, row)
     measured = _liger_values(where, row)
     key = (case.case_id, row["gpu_name"], row["liger_version"])
-    again = (*key, row["metric_name"])
-    run = runs[again] = runs.get(again, -1) + 1
-    place = (*key, str(run))
+    before = times.setdefault((*key, row["metric_name"]), [])
+    if row["timestamp"] in before:
+        raise BadInputError(
+            f"{where}: {case.case_id} again, at the same time; expected each measurement once"
+        )
+    run = str(len(before))
+    before.append(row["timestamp"])
+    place = (*key, run)
     known = records.get(place)
     if known is None:
         gpu = row["gpu_name"] or None
         known_axes: dict[str, Any] = columns(case)
         known = Record(
             **known_axes,
-            run_id="-".join((run_id, machine_id(gpu, row["liger_version"])[:4], str(run))),
+            run_id="-".join((run_id, machine_id(gpu, row["liger_version"])[:4], run)),
             started_at=row["timestamp"] or "unknown",
             suite=case.suite,
             case_id=case.case_id,
@@ -94,10 +99,6 @@ def _add_liger(
             commit=f"liger {row['liger_version']}" if row["liger_version"] else None,
         )
         known = replace(known, phase=row["kernel_operation_mode"] or None)
-    elif known.started_at == row["timestamp"] and run:
-        raise BadInputError(
-            f"{where}: {case.case_id} again, at the same time; expected each measurement once"
-        )
     memory = measured.pop(ALLOCATED, None)
     metrics = {**known.metrics, ALLOCATED: memory} if memory is not None else known.metrics
     records[place] = replace(known, **measured, metrics=metrics)  # type: ignore[arg-type]

@@ -128,16 +128,12 @@ class Cases:
 
     def doubts(self, base: Integers, other: Integers, names: tuple[str, str]) -> list[str | None]:
         """What is to be said of the rows of two groups: `2 unstable (base)`."""
-        cache: dict[int, str | None] = {}
-        found: list[str | None] = []
-        for both in zip(base.tolist(), other.tolist(), strict=True):
-            said: list[str] = []
-            for group, name in zip(both, names, strict=True):
-                if group not in cache:
-                    cache[group] = self.groups.doubt(group)
-                if cache[group]:
-                    said.append(f"{cache[group]} ({name})")
-            found.append("; ".join(said) or None)
+        found: list[str | None] = [None] * len(base)
+        doubtful = self.groups.doubtful
+        for i in (doubtful[base] | doubtful[other]).nonzero()[0].tolist():
+            both = zip((base[i], other[i]), names, strict=True)
+            said = [(self.groups.doubt(int(group)), name) for group, name in both]
+            found[i] = "; ".join(f"{doubt} ({name})" for doubt, name in said if doubt) or None
         return found
 
 

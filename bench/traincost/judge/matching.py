@@ -60,6 +60,13 @@ class Groups:
         rows = self.of_row[self.of_row >= 0]
         return np.bincount(rows, minlength=len(self)) > 0
 
+    @cached_property
+    def doubtful(self) -> Booleans:
+        """Groups with a row that is not ok."""
+        ok = self.status_counts[:, list(Status).index(Status.OK)]
+        found: Booleans = self.status_counts.sum(axis=1) > ok
+        return found
+
     def count(self, group: int, statuses: Iterable[str]) -> dict[str, int]:
         """How many rows of which of the statuses a group has."""
         order = list(Status)

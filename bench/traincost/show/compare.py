@@ -24,7 +24,7 @@ COLUMNS = (
     *("side", "impl", "baseline", "fact", "base_fact", "other_fact"),
     *("cases", "lowest", "highest", "note"),
 )
-LIMIT = 200
+LIMIT = 100
 """Rows of a section that people are shown, unless they ask for more."""
 
 _METRICS: Mapping[str, Metric] = {m.name: m for m in (*METRICS, SPEEDUP, *COSTS)}
@@ -113,16 +113,16 @@ def _blocks(comparison: Comparison, fmt: Format, limit: int) -> Iterator[str]:
         yield _summary_block(comparison, fmt)
     for (metric, base, other), lines in _by(comparison.lines, "metric", "base", "other"):
         title = f"{_METRICS[metric].title}: {other} against {base}"
-        yield _lines_block(title, list(lines), (base, other), "ratio", fmt, limit)
+        yield _lines_block(title, lines, (base, other), "ratio", fmt, limit)
     for (side,), lines in _by(comparison.speedups, "side"):
         title = f"speedup on {side}: time of the baseline over time of the implementation"
-        yield _lines_block(title, list(lines), ("baseline", "time"), "speedup", fmt, limit)
+        yield _lines_block(title, lines, ("baseline", "time"), "speedup", fmt, limit)
     for (base, other), lines in _by(comparison.speedups_across, "base", "other"):
         title = f"speedups across: {other} against {base}"
-        yield _lines_block(title, list(lines), (base, other), "ratio", fmt, limit)
+        yield _lines_block(title, lines, (base, other), "ratio", fmt, limit)
     for (metric, base, other), lines in _by(comparison.costs, "metric", "base", "other"):
         title = f"{_METRICS[metric].title}: {f'{other} against {base}' if other else base}"
-        yield _lines_block(title, list(lines), (base, other or ""), "ratio", fmt, limit)
+        yield _lines_block(title, lines, (base, other or ""), "ratio", fmt, limit)
     if comparison.unmatched:
         rows = [(u.case_id, u.metric, u.reason) for u in comparison.unmatched]
         yield _block("not compared", ("case", "metric", "why"), rows, fmt, limit=limit)
@@ -130,12 +130,11 @@ def _blocks(comparison: Comparison, fmt: Format, limit: int) -> Iterator[str]:
         yield _block("notes", ("note",), [(note,) for note in comparison.notes], fmt)
 
 
-def _by(lines: Sequence[Line], *names: str) -> Iterator[tuple[tuple[str, ...], Iterator[Line]]]:
-    def key(line: Line) -> tuple[str, ...]:
-        return tuple(getattr(line, name) or "" for name in names)
-
-    order = {k: i for i, k in enumerate(dict.fromkeys(map(key, lines)))}
-    yield from groupby(sorted(lines, key=lambda line: order[key(line)]), key)
+def _by(lines: Sequence[Line], *names: str) -> Iterator[tuple[tuple[str, ...], list[Line]]]:
+    found: dict[tuple[str, ...], list[Line]] = {}
+    for line in lines:
+        found.setdefault(tuple(getattr(line, name) or "" for name in names), []).append(line)
+    yield from found.items()
 
 
 def _block(

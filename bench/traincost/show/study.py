@@ -13,7 +13,7 @@ from traincost.show.tables import SECTION, Cell, Row
 COLUMNS = (
     SECTION,
     *("noise", "sd", "rule", "code", "suites", "false alarms", "cases called"),
-    *("pass whole", "cost", "pairs", "called", "+3% called", "+5% called", "missed"),
+    *("pass whole", "cost", "pairs", "called", "called +3%", "called +5%", "missed"),
     *("median", "mean", "p20", "min"),
 )
 OTHER_TOOLS = "other tools, 30 cases"
@@ -42,7 +42,7 @@ def peer_row(outcome: PeerOutcome) -> Row:
             "suites": outcome.false_suite.of,
             "false alarms": share(outcome.false_suite),
             "cases called": share(outcome.false_case),
-            **{f"{effect:+.0%} called": share(hits) for effect, hits in outcome.called},
+            **{f"called {effect:+.0%}": share(hits) for effect, hits in outcome.called},
         }
     )
 
@@ -59,7 +59,7 @@ def beside_peers_row(outcomes: Sequence[Outcome]) -> Row:
             "code": "traincost",
             "suites": first.false_alarms.of,
             "false alarms": share(first.false_alarms),
-            **{f"{o.setting.effect_rel:+.0%} called": share(o.called) for o in outcomes},
+            **{f"called {o.setting.effect_rel:+.0%}": share(o.called) for o in outcomes},
         }
     )
 

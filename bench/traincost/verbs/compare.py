@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _BY = ("auto", "machine", "commit", "argument", "run")
 _METRICS = ("time", "memory", "energy", "intensity", "mfu")
-_LIMIT = 200
+_LIMIT = 100
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
