@@ -82,7 +82,8 @@ def command(*arguments: str) -> list[str]:
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of that command: this checkout's sources, and one thread."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "TRAINCOST_"))}
+    ours = ("PYTEST_", "TRAINCOST_", "PYTHONUNBUFFERED")  # nobody else's settings
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {**kept, "PYTHONPATH": SOURCES, "OMP_NUM_THREADS": "1", "COLUMNS": "100", **more}
 
 

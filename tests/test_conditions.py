@@ -133,10 +133,10 @@ def test_rapl_without_permission_says_how_to_get_it(
 ) -> None:
     real = Path.read_text
 
-    def refuse(path: Path) -> str:
+    def refuse(path: Path, **how: str) -> str:
         if path.name == "energy_uj" and path.exists():
             raise PermissionError(13, "Permission denied")
-        return real(path)
+        return real(path, **how)
 
     monkeypatch.setattr(Path, "read_text", refuse)
     [found] = rapl.capabilities(write_host(tmp_path, ZONES).sys)

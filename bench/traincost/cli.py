@@ -13,7 +13,6 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -207,9 +206,11 @@ def _write_error(text: str) -> None:
     if sys.stderr is None:
         return  # it was closed
     encoding = sys.stderr.encoding or "utf-8"
-    with suppress(OSError):
+    try:
         sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stderr.flush()
+    except OSError:  # what is left in the buffer would make Python's own exit code, 120
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 VERBS = (
