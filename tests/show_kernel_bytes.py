@@ -14,11 +14,12 @@ sys.path[:0] = [str(ROOT / folder) for folder in ("bench", "kernels", "suites")]
 
 from traincost.instruments.op_ledger import open_ledger  # noqa: E402
 from traincost_kernels.catalog import CATALOG  # noqa: E402
-from traincost_suites.kernel_work import kernel_work, torch_dtype  # noqa: E402
+from traincost_suites.kernel_work import kernel_work  # noqa: E402
+from traincost_suites.trainee import torch_dtype  # noqa: E402
 
 N_ROWS, N_COLS = 512, 1024
 DTYPE = "bf16"
-HEAD = "| op | eager, forward / backward | fused, forward / backward | bound, forward / backward / both |"
+HEAD = "| op | eager | fused | bound, forward / backward / both |"
 
 
 def moved_bytes(step: Callable[[], object]) -> int:

@@ -27,6 +27,7 @@ ELSEWHERE = {  # run by CI itself, or as main parts of other tests
     "tox run -e gpu",
     "traincost calibrate",
     "pytest suites --cost-profile standard",
+    "pytest suites/test_kernels.py suites/test_fused_training.py --cost-profile standard",
     "python3 -m pytest suites",
 }
 FIRST = "pytest my_suite.py"
