@@ -143,7 +143,7 @@ def _moved(subject: Subject, counts: Counts) -> Moved:
     return Moved(
         bytes_per_element=counts.moved_bytes / (subject.n_rows * subject.n_cols),
         least_per_element=counts.least_bytes_per_element,
-        requested_per_element=requested / (subject.counted_rows * subject.n_cols),
+        requested_per_element=requested / counts.counted_elements,
     )
 
 

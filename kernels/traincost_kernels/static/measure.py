@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from traincost_kernels.static.binary import Binary
@@ -35,6 +37,7 @@ class Counts:
     """The launches of one phase, counted, and what follows for the shape that is compiled."""
 
     counted: tuple[Counted, ...]
+    counted_elements: int
     compiled: tuple[Grown, ...]
     moved_bytes: float  # at the shape that is compiled
     least_bytes_per_element: float
@@ -68,7 +71,7 @@ def compile_subject(subject: Subject, arch: str) -> Mapping[str, tuple[Binary, .
 
 
 def count_subject(subject: Subject) -> Mapping[str, Counts]:
-    """Every launch of every phase counted over a few rows. The interpreter must be on.
+    """Every launch of every phase counted over a small shape. The interpreter must be on.
 
     What is moved at the shape that is compiled follows: bytes of an argument grow as it does, those
     of x with the rows, those of partial sums with the programs, those of a weight not at all. What
@@ -79,7 +82,7 @@ def count_subject(subject: Subject) -> Mapping[str, Counts]:
     """
     at_size = subject.calls(subject.n_rows, "meta", ANY_CARD)
     counts: dict[str, Counts] = {}
-    for phase, calls in subject.calls(subject.counted_rows, "cpu").items():
+    for phase, calls in subject.counted_calls().items():
         traffics = [_count(call) for call in calls]
         counted = tuple(
             Counted(traffic.loads.totals() + traffic.stores.totals(), call.declared_bytes)
@@ -94,7 +97,8 @@ def count_subject(subject: Subject) -> Mapping[str, Counts]:
         if declared and all(c.declared_bytes == c.total.moved_bytes for c in counted):
             moved = float(sum(declared))
         least = subject.least_bytes_per_element(phase)
-        counts[phase] = Counts(counted, tuple(grown), moved, least)
+        elements = math.prod(subject.counted_shape)
+        counts[phase] = Counts(counted, elements, tuple(grown), moved, least)
     return counts
 
 
@@ -113,6 +117,14 @@ def _counterpart(i: int, call: Call, counted: Sequence[Call]) -> int:
 
 
 def _count(call: Call) -> Traffic:
+    """Count one launch, on zeros: what a launch would have left there could be anything.
+
+    A kernel may ask for more where it meets a NaN.
+    """
+    for value in call.values:
+        if isinstance(value, Tensor) and value.is_floating_point():
+            with torch.no_grad():
+                value.zero_()
     with counting(call.values) as traffic:
         call.kernel[call.grid](*call.arguments, **call.options)
     return traffic

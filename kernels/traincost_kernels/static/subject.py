@@ -18,9 +18,11 @@ PHASES = ("forward", "backward")
 ANY_CARD = "sm_90"  # for a peer's launches, while counting
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 N_ROWS = 4096  # of the launches that are compiled: as a training step has; takes no memory
-COUNTED_ROWS = (4, 8, 16, 32, 64)
-"""Of the launches that are counted, where programs are run one by one: the first of these that has
-the kernels of `N_ROWS` rows, and one row less of odd lengths."""
+COUNTED_ROWS = (4, 8, 16, 32, 64)  # and one less where the number of columns is odd
+SHORTER = (16, 8, 4, 2, 1)
+"""The shape that is counted, where programs are run one by one: the smallest with the kernels of
+the one that is compiled, so many rows, and as long or so many times shorter where the length is a
+multiple of 16 times that."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +41,27 @@ class Subject:
         return N_ROWS - self.n_cols % 2
 
     @cached_property
-    def counted_rows(self) -> int:
-        """Rows that are counted.
+    def counted_shape(self) -> tuple[int, int]:
+        """(rows, columns) that are counted.
 
         Raises:
-            LaunchesDifferError: None of the candidates has the kernels of many rows.
+            LaunchesDifferError: None of the candidates has the kernels of the compiled shape.
         """
-        candidates = [rows - self.n_cols % 2 for rows in COUNTED_ROWS]
+        lengths = [self.n_cols // by for by in SHORTER if by == 1 or self.n_cols % (16 * by) == 0]
+        shapes = [(rows - n_cols % 2, n_cols) for n_cols in lengths for rows in COUNTED_ROWS]
         wanted = self.kernels(self.n_rows)
-        for rows in candidates:
-            if self.kernels(rows) == wanted:
-                return rows
+        for rows, n_cols in shapes:
+            if replace(self, n_cols=n_cols).kernels(rows) == wanted:
+                return rows, n_cols
         raise LaunchesDifferError(
-            f"{self.kernel} in rows of {self.n_cols} {self.dtype}: other kernels at {candidates} "
-            f"rows than at {self.n_rows}; expected the same, so that a count tells of both"
+            f"{self.kernel} {self.dtype} {(self.n_rows, self.n_cols)}: other kernels than in "
+            f"{', '.join(map(str, shapes))}; expected the same, so that a count tells of both"
         )
+
+    def counted_calls(self) -> Phases:
+        """The launches that are counted, on tensors in memory."""
+        rows, n_cols = self.counted_shape
+        return replace(self, n_cols=n_cols).calls(rows, "cpu")
 
     @property
     def counted_as(self) -> Subject:
@@ -78,9 +86,17 @@ class Subject:
         }
 
     def kernels(self, n_rows: int) -> set[tuple[str, str]]:
-        """What is compiled for so many rows, however often each is launched."""
+        """What is compiled for so many rows, however often each is launched.
+
+        Of a peer the names alone: it may have the shape among its constants.
+        """
+        ours = self.impl == "triton"
         phases = self.calls(n_rows, "meta", ANY_CARD)
-        return {(phase, call.compiled_as) for phase, calls in phases.items() for call in calls}
+        return {
+            (phase, call.compiled_as if ours else call.name)
+            for phase, calls in phases.items()
+            for call in calls
+        }
 
     def least_bytes_per_element(self, phase: str) -> float:
         """The least that any kernel of this op can move, by the catalog."""
