@@ -85,21 +85,18 @@ def one_frame(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFr
     """
     import numpy as np
     import pandas as pd
-    from pandas.api.types import union_categoricals
 
     columns: dict[str, Any] = {}
     for name in frames[0].columns:
         parts = [frame[name] for frame in frames]
         text = isinstance(parts[0].dtype, pd.CategoricalDtype)
         columns[name] = (
-            union_categoricals([part.array for part in parts])
-            if text
-            else np.concatenate([part.to_numpy() for part in parts])
+            _united(parts) if text else np.concatenate([part.to_numpy() for part in parts])
         )
     codes, distinct = pd.factorize(np.array(names, dtype=object))
     rows = np.repeat(codes, [len(frame) for frame in frames])
     columns["file"] = categorical(rows, distinct)
-    frame = pd.DataFrame(columns)
+    frame = pd.DataFrame(columns, copy=False)
     again = frame.duplicated(["run_id", "case_id"])
     if again.any():
         row = frame[again].iloc[0]
@@ -109,3 +106,20 @@ def one_frame(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFr
             f"also in {frame[same].iloc[0].file}; expected each run once"
         )
     return frame
+
+
+def _united(parts: Sequence[pd.Series[Any]]) -> pd.Categorical:
+    """On top of each other, texts in order of appearance; files often hold the same ones."""
+    import numpy as np
+
+    known: dict[str, int] = {}
+    last: list[str] | None = None
+    places = np.array([], np.int64)
+    codes: list[Any] = []
+    for part in parts:
+        texts = list(part.cat.categories)
+        if texts != last:
+            last = texts
+            places = np.array([*(known.setdefault(t, len(known)) for t in texts), -1], np.int64)
+        codes.append(places[part.cat.codes.to_numpy()])  # code -1 is the last place, -1
+    return categorical(np.concatenate(codes), known)

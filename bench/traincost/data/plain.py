@@ -41,16 +41,16 @@ def read_plain(path: Path, content: bytes, wanted: Collection[str]) -> pd.DataFr
     """
     import numpy as np
 
-    first, _, _ = content.partition(b"\n")
-    body = content[len(first) + 1 :]
-    if not body or b'"' in first or any(s in content for s in _STRANGE):
+    first = content[: content.find(b"\n")]
+    n_rows = content.count(b"\n") - 1
+    if n_rows < 1 or b'"' in first or any(s in content for s in _STRANGE):
         return None
-    if not _quotes_are_regular(np.frombuffer(body, np.uint8)):
+    if not _quotes_are_regular(np.frombuffer(content, np.uint8)):
         return None
     header = first.decode().split(",")
     check_header(path, header)
-    columns = _parsed(body, header, wanted)
-    if columns is None or len(columns) != body.count(b"\n") or not _is_in_order(columns):
+    columns = _parsed(content, header, wanted)
+    if columns is None or len(columns) != n_rows or not _is_in_order(columns):
         return None
     integers = {n: _integers(n, columns[n]) for n in map(str, columns) if column_type(n) is int}
     if any(numbers is None for numbers in integers.values()):
@@ -90,7 +90,7 @@ def _is_delimiter(content: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return delimiters
 
 
-def _parsed(body: bytes, header: list[str], wanted: Collection[str]) -> pd.DataFrame | None:
+def _parsed(content: bytes, header: list[str], wanted: Collection[str]) -> pd.DataFrame | None:
     """What pandas makes of the columns that are wanted, required or numbers; None if it balks."""
     import pandas as pd
 
@@ -100,8 +100,9 @@ def _parsed(body: bytes, header: list[str], wanted: Collection[str]) -> pd.DataF
     dtypes: dict[Any, Any] = {n: "float64" if kinds[n] is float else object for n in read}
     try:
         columns = pd.read_csv(
-            io.BytesIO(body.replace(b"\n", f",{_MARK}\n".encode())),
+            io.BytesIO(content.replace(b"\n", f",{_MARK}\n".encode())),
             header=None,
+            skiprows=1,
             names=[*header, _MARK],
             usecols=[*read, _MARK],
             index_col=False,
@@ -116,10 +117,11 @@ def _parsed(body: bytes, header: list[str], wanted: Collection[str]) -> pd.DataF
         return None
     if not (columns.pop(_MARK) == _MARK).all():
         return None
-    if _may_hold_truth_values(columns) and any(word in body for word in _TRUTH):
+    if _may_hold_truth_values(columns) and any(word in content for word in _TRUTH):
         return None
     return pd.DataFrame(
-        {n: columns[n] if kinds[n] is float else _categories(columns[n]) for n in read}
+        {n: columns[n] if kinds[n] is float else _categories(columns[n]) for n in read},
+        copy=False,
     )
 
 
@@ -214,7 +216,7 @@ def _converted(
             found[name] = categorical(cells.cat.codes.to_numpy(), texts)
         else:
             found[name] = cells
-    return with_all(pd.DataFrame(found, index=columns.index), wanted)
+    return with_all(pd.DataFrame(found, index=columns.index, copy=False), wanted)
 
 
 def with_all(columns: pd.DataFrame, wanted: Iterable[str]) -> pd.DataFrame:

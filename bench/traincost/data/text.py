@@ -48,7 +48,8 @@ def checked_csv(path: Path, *, ended: bool = True) -> bytes:
             "(is it binary, or UTF-16?)"
         )
     try:
-        content.decode()
+        if not content.isascii():
+            content.decode()
     except UnicodeDecodeError as e:
         raise BadInputError(
             f"{path}, line {_line_of(content, e.start)}: byte 0x{content[e.start]:02x} "

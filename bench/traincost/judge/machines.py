@@ -105,15 +105,23 @@ def sides_of(frame: pd.DataFrame, by: By = "auto") -> Sides:
     import pandas as pd
 
     by = _chosen(frame) if by == "auto" else by
-    key = frame[_KEYS[by]].astype(object)
-    key = key.where(key.notna(), "unknown of " + frame["argument"].astype(object).astype(str))
-    device = frame["device"].astype(object).where(frame["device"].notna(), "")
-    both = pd.MultiIndex.from_arrays([device, key])
-    of_row, distinct = pd.factorize(both)
-    found = [
-        Side("", str(d) or None, str(k), _facts(frame[of_row == i]))
-        for i, (d, k) in enumerate(distinct)
-    ]
+    columns = ("device", _KEYS[by], "argument")
+    code = np.zeros(len(frame), np.int64)
+    for name in columns:
+        cells = frame[name].cat
+        codes = cells.codes.to_numpy().astype(np.int64) + 1
+        if name == "argument":  # tells rows apart only where the key is unknown
+            codes[(frame[_KEYS[by]].cat.codes >= 0).to_numpy()] = 0
+        code = code * (len(cells.categories) + 1) + codes
+    of_row, distinct = pd.factorize(code)
+    firsts = np.unique(of_row, return_index=True)[1]
+    facts = frame[[*TEXT_FACTS, *NUMBER_FACTS]]
+    found: list[Side] = []
+    for i, row in enumerate(firsts.tolist()):
+        device, key, argument = (frame[name].iloc[row] for name in columns)
+        key = f"unknown of {argument}" if pd.isna(key) else str(key)
+        rows = facts if len(distinct) == 1 else facts[of_row == i]
+        found.append(Side("", None if pd.isna(device) else str(device), key, _facts(rows)))
     return Sides(by, _named(found, by), of_row.astype(np.int64))
 
 
@@ -123,20 +131,29 @@ def _chosen(frame: pd.DataFrame) -> By:
     Runs of one argument are compared with each other, unless it has implementations to compare:
     their speedups are the surer the more runs there are.
     """
-    if frame.groupby("device", observed=True, dropna=False)["machine_id"].nunique().max() > 1:
+    both = frame[["device", "machine_id"]].drop_duplicates().dropna(subset="machine_id")
+    if both["device"].astype(object).value_counts(dropna=False).max() > 1:
         return "machine"
-    if not frame["commit"].isna().any() and frame["commit"].nunique() > 1:
+    if not frame["commit"].isna().any() and _several(frame["commit"]):
         return "commit"
-    if frame["argument"].nunique() > 1:
+    if _several(frame["argument"]):
         return "argument"
-    return "machine" if frame["impl"].nunique() > 1 else "run"
+    return "machine" if _several(frame["impl"]) else "run"
+
+
+def _several(cells: pd.Series[Any]) -> bool:
+    return len(cells.cat.categories) > 1
 
 
 def _facts(rows: pd.DataFrame) -> dict[str, str | float]:
+    import numpy as np
+
     found: dict[str, str | float] = {}
     for name in TEXT_FACTS:
-        values = rows[name].cat.remove_unused_categories().cat.categories
-        if len(values):
+        cells = rows[name].cat
+        used = np.unique(cells.codes.to_numpy())
+        values = [cells.categories[code] for code in used[used >= 0].tolist()]
+        if values:
             several = f", … ({len(values)})" if len(values) > 3 else ""
             found[name] = ", ".join(map(str, values[:3])) + several
     for name in NUMBER_FACTS:

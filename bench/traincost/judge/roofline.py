@@ -42,7 +42,8 @@ def measured_peaks(frame: pd.DataFrame, side: Integers, n_sides: int) -> list[Me
     of_machine = (frame["suite"] == "machine") & frame["status"].isin([Status.OK, Status.UNSTABLE])
     own = (frame["peak_source"] == "measured").to_numpy(dtype=bool)
     chosen = of_machine.to_numpy(dtype=bool)
-    best, theirs = frame[chosen], frame[own & ~chosen]
+    columns = ["dtype", "matmul_precision", "peak_flops_per_s", "peak_bytes_per_s"]
+    best, theirs = frame[chosen], frame.loc[own & ~chosen, columns]
     for i in range(n_sides):
         here = best[side[chosen] == i]
         rows = theirs[side[own & ~chosen] == i]
