@@ -26,6 +26,7 @@ ELSEWHERE = {  # run by CI itself, or as main parts of other tests
     "pip install tox && tox run -e suites",
     "tox run -e gpu",
     "traincost calibrate",
+    "traincost calibrate --only simulation --full",
     "pytest suites --cost-profile standard",
     "pytest suites/test_kernels.py suites/test_fused_training.py --cost-profile standard",
     "python3 -m pytest suites",
