@@ -14,11 +14,12 @@ from traincost_kernels.launch import run
 
 GUARD = 64  # elements behind each tensor
 MARK = 77.0
-ALLOCATIONS = ("aten::empty_like", "aten::new_empty", "aten::empty.memory_format")
+ZEROS = "aten::zeros_like"
+ALLOCATIONS = (ZEROS, "aten::empty_like", "aten::new_empty", "aten::empty.memory_format")
 
 
 class Guarded(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Gives out uninitialised tensors that are followed by marked elements."""
+    """Gives out new tensors that are followed by marked elements."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -37,6 +38,8 @@ class Guarded(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name not in ALLOCATIONS or result.is_meta:
             return result
         longer = result.new_full((result.numel() + GUARD,), MARK)
+        if name == ZEROS:
+            longer[: result.numel()] = 0
         self.guards.append(longer[result.numel() :])
         return longer[: result.numel()].view(result.shape)
 
