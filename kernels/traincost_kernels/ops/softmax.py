@@ -92,8 +92,6 @@ def _launch(
     tiling = looped if is_long else whole
     sizes = (tiling.n_cols,) if is_long else (tiling.n_rows, tiling.n_cols)
     times = 2 if is_long else 1
-    one_mask = mask is not None and mask.numel() == tiling.n_cols
-    mask_reads = max(times, min(tiling.rows, tiling.n_rows) if one_mask else 1)  # by one program
     constants = {"STAGES": STAGES} if is_long else {"ROWS": tiling.rows}
     return Launch(
         kernel=kernels[int(is_long)],
@@ -101,7 +99,7 @@ def _launch(
         arguments=(*tensors, *sizes, *_mask_steps(x, mask), *two_floats(scale)),
         constants={**tiling.addressing, **constants},
         num_warps=tiling.num_warps,
-        bytes_read=times * bytes_of(*read) + (mask_reads * bytes_of(mask) if masked else 0),
+        bytes_read=times * bytes_of(*read) + (times * bytes_of(mask) if masked else 0),
         bytes_written=bytes_of(x),
     )
 

@@ -21,8 +21,9 @@ N_ROWS = 4096  # of the launches that are compiled: as a training step has; take
 COUNTED_ROWS = (4, 8, 16, 32, 64)  # and one less where the number of columns is odd
 SHORTER = (16, 8, 4, 2, 1)
 """The shape that is counted, where programs are run one by one: the smallest with the kernels of
-the one that is compiled, so many rows, and as long or so many times shorter where the length is a
-multiple of 16 times that."""
+the one that is compiled, so many rows, and as long or so many times shorter: long enough for whole
+tiles, and a multiple of 16 where the compiled length is one."""
+SHORTEST = 4096
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ class Subject:
         Raises:
             LaunchesDifferError: None of the candidates has the kernels of the compiled shape.
         """
-        lengths = [self.n_cols // by for by in SHORTER if by == 1 or self.n_cols % (16 * by) == 0]
+        n_cols = self.n_cols
+        shorter = [by for by in SHORTER if n_cols % (16 * by) == 0 and n_cols // by >= SHORTEST]
+        lengths = [*(n_cols // by for by in shorter), n_cols]
         shapes = [(rows - n_cols % 2, n_cols) for n_cols in lengths for rows in COUNTED_ROWS]
         wanted = self.kernels(self.n_rows)
         for rows, n_cols in shapes:
