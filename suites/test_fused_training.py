@@ -14,8 +14,7 @@ from __future__ import annotations
 import pytest
 
 from traincost.fixture import TrainCost
-from traincost_suites.fused_training import fused_cases, fused_work, loss_gap_rel
-from traincost_suites.kernel_work import ImplUnavailableError
+from traincost_suites.kernel_grids import fused_cases
 
 
 @pytest.mark.parametrize(*fused_cases())
@@ -23,6 +22,9 @@ def test_train_step(
     train_cost: TrainCost, model: str, impl: str, batch_size: int, device: str, dtype: str
 ) -> None:
     """A whole training step with AdamW."""
+    from traincost_suites.fused_training import fused_work, loss_gap_rel
+    from traincost_suites.kernel_work import ImplUnavailableError
+
     try:
         work = fused_work(model, impl, batch_size, device, dtype)
         gap_rel = loss_gap_rel(model, impl, batch_size, device, dtype)

@@ -21,7 +21,6 @@ import torch
 
 from traincost.fixture import TrainCost
 from traincost_suites.kernel_grids import copy_cases, kernel_cases
-from traincost_suites.kernel_work import ImplUnavailableError, kernel_work, least_bytes, wrong
 from traincost_suites.trainee import torch_dtype
 
 
@@ -37,6 +36,8 @@ def test_op(
     dtype: str,
 ) -> None:
     """One op in one implementation."""
+    from traincost_suites.kernel_work import ImplUnavailableError, kernel_work, least_bytes, wrong
+
     try:
         work = kernel_work(kernel, impl, n_rows, n_cols, device, dtype)
     except ImplUnavailableError as lacking:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from itertools import product
-from typing import Any
 
-import pytest
 import torch
 
-from traincost.data.profile import current_profile
-from traincost_suites.grids import BF16, CPU, FP32, PROFILE_ORDER
 from traincost_suites.kernel_work import ImplUnavailableError
 from traincost_suites.models.fused import fuse, fused_loss, unroll
 from traincost_suites.trainee import train_step
@@ -21,28 +16,6 @@ STEPS = 200
 LOSS_GAP_REL = {"fp32": 2e-3, "bf16": 2e-2}
 """Of the loss, at any of 200 steps. Roundings differ by one unit in the last place at each op, and
 training amplifies them: two runs of eager bf16 with sums in another order part as far."""
-
-CASES = (  # profile, models, implementations, batch, platforms
-    ("quick", ("gpt-10k",), ("eager",), 4, (CPU,)),
-    ("quick", ("lstm-10k",), ("eager", "composed"), 4, (CPU,)),
-    ("quick", ("gpt-10M", "gpt50k-10M"), ("eager", "triton"), 32, (BF16,)),
-    ("quick", ("lstm-1M",), ("eager", "composed", "triton"), 32, (BF16,)),
-    ("standard", ("gpt-10M", "gpt50k-100M"), ("eager", "compile", "triton"), 32, (BF16,)),
-    ("standard", ("lstm-10M",), ("eager", "composed", "triton"), 32, (BF16, FP32)),
-    ("full", ("gpt-100M", "gpt50k-1B"), ("eager", "compile", "triton"), 32, (BF16, FP32)),
-)
-
-
-def fused_cases(profile: str | None = None) -> tuple[tuple[str, ...], list[Any]]:
-    """Names and cases for `pytest.mark.parametrize`, in this run's profile."""
-    rank = PROFILE_ORDER.index(profile or current_profile().name)
-    cases = {
-        (model, impl, batch, *platform): None
-        for name, models, impls, batch, platforms in CASES
-        if PROFILE_ORDER.index(name) <= rank
-        for model, impl, platform in product(models, impls, platforms)
-    }
-    return ("model", "impl", "batch_size", "device", "dtype"), [pytest.param(*c) for c in cases]
 
 
 def fused_work(model: str, impl: str, batch_size: int, device: str, dtype: str) -> Work:

@@ -2,23 +2,25 @@
 
 Only cases that exist are listed: an op without a composed form has none, and one that writes over
 its input runs forward and back in one go. What a machine lacks (Liger, a GPU) makes an
-`unavailable` row.
+`unavailable` row; so does Triton, which is imported when it is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import product
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from traincost.data.profile import current_profile
-from traincost_kernels.catalog import CATALOG, IN_PLACE
-from traincost_kernels.entry import KernelEntry
 from traincost_suites.grids import BF16, CPU, FP16, FP32, PROFILE_ORDER, Platform
+
+if TYPE_CHECKING:
+    from traincost_kernels.entry import KernelEntry
 
 Shape = tuple[int, int]  # (n_rows, n_cols)
 
@@ -69,10 +71,24 @@ COPIES = (
     ("full", MEDIUM, FP32),
 )
 
+TRAININGS = (  # profile, models, implementations, batch, platforms
+    ("quick", ("gpt-10k",), ("eager",), 4, (CPU,)),
+    ("quick", ("lstm-10k",), ("eager", "composed"), 4, (CPU,)),
+    ("quick", ("gpt-10M", "gpt50k-10M"), ("eager", "triton"), 32, (BF16,)),
+    ("quick", ("lstm-1M",), ("eager", "composed", "triton"), 32, (BF16,)),
+    ("standard", ("gpt-10M", "gpt50k-100M"), ("eager", "compile", "triton"), 32, (BF16,)),
+    ("standard", ("lstm-10M",), ("eager", "composed", "triton"), 32, (BF16, FP32)),
+    ("full", ("gpt-100M", "gpt50k-1B"), ("eager", "compile", "triton"), 32, (BF16, FP32)),
+)
+
 
 def kernel_cases(profile: str | None = None) -> tuple[tuple[str, ...], list[Any]]:
     """Names and cases for `pytest.mark.parametrize`, in this run's profile."""
     names = ("kernel", "impl", "phase", "n_rows", "n_cols", "device", "dtype")
+    if find_spec("triton") is None:
+        reason = "triton is not installed; it comes with torch for CUDA, or pip install triton"
+        skipped = pytest.mark.skip(reason=reason)
+        return names, [pytest.param("all", "triton", "both", *ON_A_CPU, *CPU, marks=skipped)]
     rank = PROFILE_ORDER.index(profile or current_profile().name)
     wanted = [p for p in PRODUCTS if PROFILE_ORDER.index(p.profile) <= rank]
     cases = {case: None for p in wanted for case in _cases(p)}
@@ -88,11 +104,13 @@ def copy_cases(profile: str | None = None) -> tuple[tuple[str, ...], list[Any]]:
 
 
 def _cases(p: KernelProduct) -> Iterator[tuple[object, ...]]:
+    from traincost_kernels.catalog import CATALOG, IN_PLACE
+
     for entry, impl, shape, platform in product(
         (*CATALOG, *IN_PLACE), p.impls, p.shapes, p.platforms
     ):
-        if not _exists(entry, impl):
-            continue
+        if not (impl == "triton" if entry in IN_PLACE else _exists(entry, impl)):
+            continue  # the rivals of an op in place are those of the other
         phases = ("both",) if entry in IN_PLACE else p.phases
         losses = entry.name.startswith("cross_entropy")
         for phase in phases:
@@ -100,8 +118,18 @@ def _cases(p: KernelProduct) -> Iterator[tuple[object, ...]]:
 
 
 def _exists(entry: KernelEntry, impl: str) -> bool:
-    """Whether the op has this implementation at all; the in-place one's rivals are the other's."""
-    if entry in IN_PLACE:
-        return impl == "triton"
+    """Whether the op has this implementation at all."""
     has = {"composed": entry.composed, "aten-fused": entry.aten_fused, "liger": entry.liger}
     return has.get(impl, entry) is not None
+
+
+def fused_cases(profile: str | None = None) -> tuple[tuple[str, ...], list[Any]]:
+    """Names and cases for `pytest.mark.parametrize`, in this run's profile."""
+    rank = PROFILE_ORDER.index(profile or current_profile().name)
+    cases = {
+        (model, impl, batch, *platform): None
+        for name, models, impls, batch, platforms in TRAININGS
+        if PROFILE_ORDER.index(name) <= rank
+        for model, impl, platform in product(models, impls, platforms)
+    }
+    return ("model", "impl", "batch_size", "device", "dtype"), [pytest.param(*c) for c in cases]

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._functorch import config as functorch_config
 
 from traincost_kernels.agreement import compare
 from traincost_kernels.catalog import CATALOG, IN_PLACE
@@ -63,7 +64,7 @@ def op_of(entry: KernelEntry, impl: str, device: str) -> Op:
         return _liger(entry)
     if impl == "compile":
         # Else the compiler gives the buffers of a kept graph away at its first backward.
-        torch._functorch.config.donated_buffer = False
+        functorch_config.donated_buffer = False
         compiled: Op = torch.compile(entry.eager, fullgraph=True, dynamic=False)
         return compiled
     if impl == "aten-fused" and entry.aten_fused_needs_cuda and device == "cpu":

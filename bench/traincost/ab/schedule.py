@@ -30,7 +30,7 @@ def turns(cpus: Sequence[int], threads: int, rng: random.Random) -> Iterator[Tur
     pair, sets = 0, list(_cpu_sets(cpus, threads))
     while True:
         first = rng.choice(((BASE, HEAD), (HEAD, BASE)))
-        for order in (first, first[::-1]):
+        for order in (first, (first[1], first[0])):
             pair += 1
             yield Turn(pair, order, rng.randrange(2**32), sets[(pair - 1) % len(sets)])
 

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ class Trees:
 @contextmanager
 def trees_of(
     base: str, head: str | None, suites_from: str, suites: Sequence[str], origin: Path
-) -> Iterator[Trees]:
+) -> Generator[Trees]:
     """Lay out both sides; BadInputError names what cannot be.
 
     Args:

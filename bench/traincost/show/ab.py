@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING
@@ -89,7 +89,7 @@ def _some(names: tuple[str, ...]) -> str:
 
 
 @contextmanager
-def progress_shown() -> Iterator[Callable[[Progress], None]]:
+def progress_shown() -> Generator[Callable[[Progress], None]]:
     """A bar on a terminal: pairs done, who runs, what is undecided, the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn

@@ -7,7 +7,7 @@ import random
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,7 +112,7 @@ def _measured(options: argparse.Namespace, policy: Policy, folder: Path) -> tupl
         tempfile.TemporaryDirectory(prefix="traincost-ab-") as scratch,
     ):
         _say(*show.sides_lines(trees), f"seed {seed}")
-        pythons = dict.fromkeys((BASE, HEAD), sys.executable)
+        pythons: dict[str, str] = dict.fromkeys((BASE, HEAD), sys.executable)
         if options.prepare is not None:
             for side in pythons:
                 _say(f"preparing {side.upper()}: {options.prepare}")
@@ -157,7 +157,7 @@ def pytest_arguments(given: list[str], k: str | None) -> tuple[list[str], list[s
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
+def _terminated_as_interrupted() -> Generator[None]:
     """A signal that would end this process at once lets it put away what it made."""
 
     def interrupt(*_: Any) -> NoReturn:
