@@ -6,10 +6,10 @@ from pathlib import Path
 from traincost.data.record import Status
 from traincost.data.results import read_frame
 
-ROWS, SUITES = 100, 7
+ROWS, SUITES = 60, 7
 STATIC = "kernel_static"  # nothing is run there, nothing timed
 EMPTY = {  # suite: columns that it cannot fill
-    "machine": ("mfu", "hfu", "peak_flops_per_s", "peak_bytes_per_s", "peak_source"),
+    "machine": ("model_flops", "mfu", "hfu", "peak_flops_per_s", "peak_bytes_per_s", "peak_source"),
     "kernels": ("model_flops", "mfu"),  # an op is no model
 }
 FILLED_ON_A_CPU = (
