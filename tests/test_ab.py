@@ -77,7 +77,7 @@ def test_an_installed_copy_of_the_code_under_test_is_refused(slower: Path, layou
     commit(slower, "the installed copy comes first")
     said = run_ab(slower, "HEAD", "HEAD")
     assert said.code == 2
-    assert f"imports nap from {site}/nap/__init__.py" in said.errors
+    assert f"nap from {site}/nap/__init__.py" in said.errors
     assert "held" not in said.output
 
 

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from traincost.ab.provenance import provenance
+from traincost.ab.provenance import Provenance, provenance
 from traincost.data.side_plan import SidePlan
 
 
@@ -28,51 +28,51 @@ def plan(tmp_path: Path) -> SidePlan:
 
 
 def test_modules_of_the_tree_are_told_with_their_hash(plan: SidePlan, tmp_path: Path) -> None:
-    inside, outside = provenance(plan, {"pkg.fast": module(tmp_path / "head/src/pkg/fast.py")})
-    assert [*inside] == ["src/pkg/fast.py"]
-    assert outside == {}
+    found = provenance(plan, {"pkg.fast": module(tmp_path / "head/src/pkg/fast.py")})
+    assert [*found.inside] == ["src/pkg/fast.py"]
+    assert found.outside == {}
     (tmp_path / "head/src/pkg/fast.py").write_text("# another\n")
     again = ModuleType("m")
     again.__file__ = str(tmp_path / "head/src/pkg/fast.py")
-    assert provenance(plan, {"pkg.fast": again})[0] != inside
+    assert provenance(plan, {"pkg.fast": again}).inside != found.inside
 
 
 @pytest.mark.parametrize("place", ["original/src/pkg/fast.py", "base/src/other/fast.py"])
 def test_a_module_of_the_original_or_the_other_side_is_outside(
     place: str, plan: SidePlan, tmp_path: Path
 ) -> None:
-    inside, outside = provenance(plan, {"other.fast": module(tmp_path / place)})
-    assert inside == {}
-    assert outside == {"other.fast": str(tmp_path / place)}
+    found = provenance(plan, {"other.fast": module(tmp_path / place)})
+    assert found.inside == {}
+    assert found.outside == {"other.fast": str(tmp_path / place)}
 
 
 def test_a_package_of_the_tree_that_came_from_an_installation_is_outside(
     plan: SidePlan, tmp_path: Path
 ) -> None:
     place = tmp_path / "venv/lib/python3/site-packages/pkg/fast.py"
-    assert [*provenance(plan, {"pkg.fast": module(place)})[1]] == ["pkg.fast"]
+    assert [*provenance(plan, {"pkg.fast": module(place)}).outside] == ["pkg.fast"]
 
 
-def test_an_installed_package_of_an_unusual_layout_is_outside_where_nothing_else_ran(
-    plan: SidePlan, tmp_path: Path
+@pytest.mark.parametrize("stands_in", ["lib/deep/odd/__init__.py", "lib/odd.py", "lib/odd/a.py"])
+def test_what_is_named_like_something_of_the_tree_and_came_from_elsewhere_is_suspect(
+    stands_in: str, plan: SidePlan, tmp_path: Path
 ) -> None:
-    (tmp_path / "head/lib/deep/odd").mkdir(parents=True)
-    (tmp_path / "head/lib/deep/odd/__init__.py").write_text("")
+    """An installed project of unusual layout, or a vendored copy that is not used."""
+    module(tmp_path / "head" / stands_in)
     installed = module(tmp_path / "venv/lib/python3/site-packages/odd/__init__.py")
-    tests = {"test_it": module(tmp_path / "head/suites/test_it.py"), "odd": installed}
-    assert [*provenance(plan, tests)[1]] == ["odd"]
-    ran = {**tests, "pkg.fast": module(tmp_path / "head/src/pkg/fast.py")}
-    assert provenance(plan, ran)[1] == {}, "a vendored copy that is not used is no fault"
+    found = provenance(plan, {"odd": installed})
+    assert [*found.suspect] == ["odd"]
+    assert found.outside == {}
 
 
 def test_other_peoples_packages_are_nobodys_business(plan: SidePlan, tmp_path: Path) -> None:
     place = tmp_path / "original/.venv/lib/python3/site-packages/numpy/core.py"
     modules = {"numpy.core": module(place), "traincost.cli": module(tmp_path / "original/b/cli.py")}
-    assert provenance(plan, modules) == ({}, {})
+    assert provenance(plan, modules) == Provenance({}, {}, {})
 
 
 def test_what_is_no_file_is_passed_over(plan: SidePlan) -> None:
     relative = ModuleType("torch.ops")
     relative.__file__ = "_ops.py"  # as torch has it
     modules = {"torch.ops": relative, "builtins": sys.modules["builtins"], "gone": None}
-    assert provenance(plan, modules) == ({}, {})
+    assert provenance(plan, modules) == Provenance({}, {}, {})

@@ -2,13 +2,16 @@
 
 import random
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
 from traincost.ab.schedule import estimate, turns
 from traincost.data.errors import BadInputError
+from traincost.judge.gate import GateReport
+from traincost.judge.policy import Policy
 from traincost.show.ab import duration_s
-from traincost.verbs.ab import pytest_arguments
+from traincost.verbs.ab import pytest_arguments, with_alone
 
 
 def test_two_pairs_are_abba_or_baab_each_drawn_anew() -> None:
@@ -63,9 +66,34 @@ def test_a_budget_that_is_no_time_is_named(text: str) -> None:
         ),
         (["a", "b", "-m", "slow"], None, ["a", "b", "-m", "slow"], ["a", "b"]),
         (["a", "-kx"], None, ["a", "-kx"], ["a"]),
+        (["a", "--tb", "short"], "x", ["a", "--tb", "short", "-k", "x"], ["a"]),
     ],
 )
 def test_cases_marked_gate_are_run_unless_others_are_chosen(
-    given: list[str], k: str | None, arguments: list[str], suites: list[str]
+    given: list[str],
+    k: str | None,
+    arguments: list[str],
+    suites: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """What exists as a path is a suite; the values of pytest's options are none."""
+    for name in ("a", "b", "bench"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bench" / "test_a.py").write_text("")
+    monkeypatch.chdir(tmp_path)
     assert pytest_arguments(given, k) == (arguments, suites)
+
+
+def test_a_required_case_that_head_lost_ends_an_ab_with_a_regression() -> None:
+    policy = Policy(required=("nap/*",))
+    report = GateReport((), 0)
+    alone = {"nap/gone": "on BASE only", "nap/new": "on HEAD only", "other/gone": "on BASE only"}
+    found = with_alone(report, alone, policy)
+    assert found.exit_code == 1
+    assert {line.case_id: (line.verdict, line.exit_code) for line in found.verdicts} == {
+        "nap/gone": ("missing", 1),
+        "nap/new": ("new", 0),
+        "other/gone": ("missing", 0),
+    }
+    assert with_alone(report, {"other/gone": "on BASE only"}, policy).exit_code == 0

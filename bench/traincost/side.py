@@ -37,5 +37,6 @@ class Side:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         """Tell what was imported, now that everything was."""
-        modules, outside = provenance(self.plan)
-        SideReport(self._cases, modules, outside).write(Path(self.plan.report))
+        found = provenance(self.plan)
+        report = SideReport(self._cases, found.inside, found.outside, found.suspect)
+        report.write(Path(self.plan.report))

@@ -7,16 +7,16 @@ installed again, and whatever CMD installs comes first.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import sysconfig
 import venv
 from pathlib import Path
 
+from traincost.ab.process import call
 from traincost.ab.trees import Tree
 from traincost.data.errors import BadInputError
 
-LINES_SHOWN = 10
+LINES_SHOWN, TIMEOUT_S = 10, 3600.0
 
 
 def prepared(tree: Tree, command: str, scratch: Path) -> str:
@@ -27,22 +27,14 @@ def prepared(tree: Tree, command: str, scratch: Path) -> str:
     _fall_back(folder)
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     path = f"{folder / 'bin'}{os.pathsep}{kept.get('PATH', '')}"
-    done = subprocess.run(
-        ["sh", "-c", _with_pip(command)],
-        cwd=tree.workdir,
-        env={**kept, "VIRTUAL_ENV": str(folder), "PATH": path},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        tail = "\n  ".join(done.stdout.strip().splitlines()[-LINES_SHOWN:])
+    environment = {**kept, "VIRTUAL_ENV": str(folder), "PATH": path}
+    shell = ["sh", "-c", _with_pip(command)]
+    code, output = call(shell, tree.workdir, environment, None, TIMEOUT_S)
+    if code:
+        tail = "\n  ".join(output.strip().splitlines()[-LINES_SHOWN:])
         raise BadInputError(
-            f"--prepare {command!r} in {tree.name.upper()} ({tree.what}): exit code "
-            f"{done.returncode}; expected 0:\n  {tail}"
+            f"--prepare {command!r} in {tree.name.upper()} ({tree.what}): exit code {code}; "
+            f"expected 0:\n  {tail}"
         )
     return str(python)
 

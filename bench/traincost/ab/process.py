@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import traincost
@@ -20,6 +21,8 @@ from traincost.data.results import read_records
 from traincost.data.side_plan import SidePlan, SideReport
 
 PYTEST_FAILED, NO_TESTS = 1, 5
+_TIMED = ("--benchmark-enable", *(["-n0"] if find_spec("xdist") else []))
+"""Over what a project's own options may say: without timing there is nothing to compare."""
 TIMEOUT_S = 900.0
 LINES_SHOWN = 5
 
@@ -84,12 +87,13 @@ class Sides:
             command = [
                 *(self.pythons[side], "-m", "pytest", "-p", "traincost.plugin"),
                 *("-p", "no:cacheprovider", "--cost-threads", str(self.threads)),
+                *_TIMED,
                 *("--cost-ab", str(folder / "plan.json"), "--cost-results", str(folder)),
                 *(["--collect-only", "-q"] if collect else []),
                 *self.arguments,
             ]
             begun_s = time.monotonic()
-            code, output = _call(
+            code, output = call(
                 command, tree.workdir, self._environment(plan), cpus, self.timeout_s
             )
             length_s = time.monotonic() - begun_s
@@ -128,11 +132,15 @@ class Sides:
         path = [*plan.roots]
         if harness.name not in ("site-packages", "dist-packages"):
             path.insert(0, str(harness))
+        for entry in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
+            place, trees = Path(entry).resolve(), self.trees
+            if not any(place.is_relative_to(p) for p in (trees.project, trees.origin)):
+                path.append(entry)
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
         return {**kept, "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _call(
+def call(
     command: Sequence[str],
     folder: Path,
     environment: dict[str, str],
@@ -179,7 +187,8 @@ def _why(code: int, output: str, report: SideReport | None) -> str:
     if code == NO_TESTS or (report is not None and not report.cases):
         return "has no case to run: expected cases marked `gate`, or others chosen by -k or -m"
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
-    said = [line for line in lines if line.startswith(("E  ", "ERROR", "Exit:", "!!"))] or lines
+    marks = ("E  ", "ERROR", "Exit:", "!!")
+    said = [line for line in lines if line.startswith(marks) or "error:" in line] or lines
     end = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     tail = "\n  ".join(said[-LINES_SHOWN:])
     return f"did not run ({end}):\n  {tail}"

@@ -6,9 +6,10 @@ the same code; the comparison would then say HELD whatever was changed. A module
     its file lies in the original checkout or in the other side's tree, or
     its package also stands in the side's tree, and was imported from somewhere else.
 
-Where no module of the tree ran but tests, its packages are looked for in all its folders: a project
-of unusual layout that is installed somewhere would else be compared with itself. The harness, this
-package, is the same on both sides by intent and left out.
+A module is *suspect* if it came from elsewhere and something of its name stands anywhere in the
+tree: a vendored copy, or a project of unusual layout that is installed. Where nothing that differs
+between the sides ran, a suspect means that code is compared with itself. The harness, this package,
+is the same on both sides by intent and left out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -24,10 +26,19 @@ from traincost.data.side_plan import SidePlan
 HARNESS = "traincost"
 
 
+@dataclass(frozen=True)
+class Provenance:
+    """Modules by where they came from."""
+
+    inside: Mapping[str, str]  # hash by path in the tree
+    outside: Mapping[str, str]  # file by name: of the code under test, and not of the tree
+    suspect: Mapping[str, str]  # file by name: perhaps of the code under test
+
+
 def provenance(
     plan: SidePlan, modules: Mapping[str, ModuleType | None] | None = None
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Hash by path of the tree's modules that were imported; file by name of those outside."""
+) -> Provenance:
+    """Where the modules of this process came from."""
     tree, inside, outside = Path(plan.tree).resolve(), dict[str, str](), dict[str, str]()
     foreign = [Path(folder).resolve() for folder in plan.foreign]
     others: dict[str, Path] = {}
@@ -40,24 +51,23 @@ def provenance(
             outside[name] = str(file)
         else:
             others[name] = file
-    roots = [Path(root) for root in plan.roots]
-    if all(_is_test(Path(path).name) for path in inside):
-        roots = [*roots, *_folders_of_packages(tree)]
-    own = set(packages_of(roots))
-    outside |= {name: str(file) for name, file in others.items() if name.partition(".")[0] in own}
-    return inside, outside
+    own = set(packages_of(Path(root) for root in plan.roots))
+    anywhere = {path.stem if path.suffix else path.name for path in _named_in(tree)}
+    suspect: dict[str, str] = {}
+    for name, file in others.items():
+        top = name.partition(".")[0]
+        if top in own:
+            outside[name] = str(file)
+        elif top in anywhere:
+            suspect[name] = str(file)
+    return Provenance(inside, outside, suspect)
 
 
-def _is_test(name: str) -> bool:
-    return name.startswith(("test_", "conftest")) or name.endswith("_test.py")
-
-
-def _folders_of_packages(tree: Path) -> Iterator[Path]:
-    """Folders anywhere in the tree that hold a package and are none."""
-    for init in tree.rglob("__init__.py"):
-        folder = init.parents[1]
-        if folder.is_relative_to(tree) and not (folder / "__init__.py").exists():
-            yield folder
+def _named_in(tree: Path) -> Iterator[Path]:
+    """Everything anywhere in the tree that a module could be named after."""
+    for file in tree.rglob("*.py"):
+        if not _is_installed(file):
+            yield from (file, *(p for p in file.parents if p != tree and p.is_relative_to(tree)))
 
 
 def packages_of(roots: Iterable[Path]) -> Iterator[str]:

@@ -96,6 +96,7 @@ class AbRun:
                 f"no case in common: BASE has {len(base)} ({base[0]}, …), HEAD {len(head)} "
                 f"({head[0]}, …); expected the same suites on both sides"
             )
+        self._check_suspects(found)
         alone = {case: "on BASE only" for case in base if case not in common}
         alone |= {case: "on HEAD only" for case in head if case not in common}
         pair_s = sum(ran.length_s for ran in found.values()) + 2 * CASE_S * len(common)
@@ -193,6 +194,18 @@ class AbRun:
                 "environment leads there; --prepare 'pip install -e .' gives each side its own)"
             )
         self._modules[side] |= ran.report.modules
+
+    def _check_suspects(self, found: Mapping[str, Ran]) -> None:
+        """Whether what differs ran at all, or something else of its name in its place."""
+        base, head = (found[side].report for side in (BASE, HEAD))
+        suspects = {**base.suspect, **head.suspect}
+        if suspects and dict(base.modules) == dict(head.modules):
+            module, file = next(iter(suspects.items()))
+            raise BadInputError(
+                f"both sides import {module} from {file}, nothing that ran differs between them, "
+                f"and {module.partition('.')[0]!r} stands in the tree, too; expected each side to "
+                "import its own (a src layout, a path in pytest's `pythonpath`, or --prepare)"
+            )
 
     def _progress(
         self,

@@ -20,7 +20,18 @@ from pathlib import Path
 from traincost.data.errors import BadInputError
 
 BASE, HEAD = "base", "head"
-LEFT_OUT = (".git", ".tox", ".nox", ".venv", "venv", "node_modules", "__pycache__", "*.pyc")
+PREFIX = "traincost-ab-"
+LEFT_OUT = (
+    f"{PREFIX}*",
+    ".git",
+    ".tox",
+    ".nox",
+    ".venv",
+    "venv",
+    "node_modules",
+    "__pycache__",
+    "*.pyc",
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ def trees_of(
     if head is None:
         head = "HEAD"
         _check_clean(root)
-    with tempfile.TemporaryDirectory(prefix="traincost-ab-") as made:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as made:
         folder = Path(made).resolve()
         worktrees: list[Path] = []
         try:
@@ -82,8 +93,6 @@ def trees_of(
         finally:
             for worktree in worktrees:
                 _git(root, "worktree", "remove", "--force", "--force", str(worktree))
-            if worktrees:
-                _git(root, "worktree", "prune")
 
 
 def _lay_out(
@@ -92,7 +101,11 @@ def _lay_out(
     commit = _commit(root, what)
     path = origin / what
     if commit is None and path.is_dir():
-        shutil.copytree(path, folder, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        try:
+            shutil.copytree(path, folder, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        except (OSError, shutil.Error) as e:
+            reason = " ".join(str(e).split())[:200]
+            raise BadInputError(f"{name.upper()} {what!r}: cannot be copied: {reason}") from e
         return Tree(name, what, folder, folder, None)
     if root is None or commit is None:
         where = "this is no git repository" if root is None else f"no such revision in {root}"
@@ -133,7 +146,7 @@ def _share_suites(
             raise BadInputError(f"{text!r}: expected a suite inside the folder {source}")
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
             if file.is_file() and file.suffix != ".pyc":
-                relative = str(file.resolve().relative_to(source.resolve()))
+                relative = str(file.relative_to(source))
                 shared.append(relative)
                 if _put(file, relative, sides):
                     replaced.append(relative)

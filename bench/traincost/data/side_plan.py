@@ -51,6 +51,7 @@ class SideReport:
     cases: tuple[str, ...]  # ids, collected and not unavailable
     modules: Mapping[str, str] = field(default_factory=dict[str, str])  # path in the tree: hash
     outside: Mapping[str, str] = field(default_factory=dict[str, str])  # module: its file
+    suspect: Mapping[str, str] = field(default_factory=dict[str, str])  # the same, perhaps outside
 
     def write(self, path: Path) -> None:
         """As JSON."""
@@ -63,4 +64,4 @@ class SideReport:
             told: dict[str, Any] = json.loads(path.read_text())
         except FileNotFoundError:
             return None
-        return cls(tuple(told["cases"]), told["modules"], told["outside"])
+        return cls(tuple(told["cases"]), told["modules"], told["outside"], told["suspect"])

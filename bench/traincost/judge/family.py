@@ -30,7 +30,7 @@ class Family:
     @property
     def pairs_needed(self) -> int:
         """How many pairs each undecided case should have at the next look."""
-        return max(group.pairs_needed for group in self._groups)
+        return max((group.pairs_needed for group in self._groups), default=0)
 
     @property
     def verdicts(self) -> Mapping[str, Judged]:

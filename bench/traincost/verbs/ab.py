@@ -7,8 +7,9 @@ import random
 import signal
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,6 +19,7 @@ from traincost.verbs.gate import add_output_options, add_policy_options, policy_
 
 if TYPE_CHECKING:
     from traincost.ab.run import Measured
+    from traincost.judge.gate import GateReport
     from traincost.judge.policy import Policy
 
 BASE, HEAD, TIME = "base", "head", "time_median_s"
@@ -76,8 +78,12 @@ def run(options: argparse.Namespace) -> int:
     from traincost.show.gate import write
 
     policy = policy_of(options)
-    folder = options.output or Path("results") / f"ab-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    measured, chosen = _measured(options, policy, folder)
+    folder: Path = options.output or Path("results") / f"ab-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise BadInputError(f"--output {folder}: {e.strerror}; expected a folder") from e
+    measured, chosen, alone = _measured(options, policy, folder)
     _say(show.provenance_line(measured), *show.left_out_lines(measured))
     _say(f"rows in {folder}/base.csv and {folder}/head.csv")
     report = gate(
@@ -88,16 +94,40 @@ def run(options: argparse.Namespace) -> int:
         failed=measured.failed,
         same_suites=True,
     )
+    report = with_alone(report, alone, policy)
     write(report, options)
     return report.exit_code
 
 
-def _measured(options: argparse.Namespace, policy: Policy, folder: Path) -> tuple[Measured, Policy]:
-    """Both sides, measured, and the policy for the cases that were chosen."""
+def with_alone(report: GateReport, alone: Mapping[str, str], policy: Policy) -> GateReport:
+    """The report with the cases that one side has: gone from HEAD, or new on it."""
+    from traincost.judge.line import HELD, REGRESSION, CaseVerdict, Outcome
+
+    lines = [
+        CaseVerdict(
+            case_id=case,
+            metric="",
+            verdict=Outcome.NEW if "HEAD" in where else Outcome.MISSING,
+            reason=where,
+            required=policy.is_required(case),
+            exit_code=REGRESSION if policy.is_required(case) and "BASE" in where else HELD,
+        )
+        for case, where in sorted(alone.items())
+    ]
+    missing = any(line.exit_code == REGRESSION for line in lines)
+    code = REGRESSION if missing else report.exit_code
+    return replace(report, verdicts=(*lines, *report.verdicts), exit_code=code)
+
+
+def _measured(
+    options: argparse.Namespace, policy: Policy, folder: Path
+) -> tuple[Measured, Policy, Mapping[str, str]]:
+    """Both sides, measured, the policy for the cases that were chosen, cases of one side."""
     from traincost.ab.prepare import prepared
     from traincost.ab.process import Sides
     from traincost.ab.run import AbRun, result_files
     from traincost.ab.trees import trees_of
+    from traincost.judge.policy import matches
     from traincost.judge.sequential import resolvable_rel
     from traincost.machine.processor import measuring_cpus
     from traincost.show import ab as show
@@ -120,7 +150,10 @@ def _measured(options: argparse.Namespace, policy: Policy, folder: Path) -> tupl
         sides = Sides(trees, arguments, Path(scratch), options.threads, pythons)
         ab = AbRun(sides, budget_s, cpus, random.Random(seed), result_files(folder))
         cases, alone, expected = ab.collect()
-        chosen = policy.among([*cases, *alone])
+        chosen = policy.among(cases)
+        if options.k is None and not options.rest:  # nobody left a required case out
+            gone = tuple(g for g in policy.required if not any(matches(g, c) for c in alone))
+            chosen = replace(chosen, required=tuple(dict.fromkeys((*chosen.required, *gone))))
         rules = {case: rule for case in cases if (rule := chosen.rule_for(case, TIME))}
         if not rules:
             raise BadInputError(
@@ -136,7 +169,7 @@ def _measured(options: argparse.Namespace, policy: Policy, folder: Path) -> tupl
 
         _say(*show.plan_lines(policy.rule, expected, budget_s, resolvable))
         with show.progress_shown() as ab.tell:
-            return ab.measure(rules), chosen
+            return ab.measure(rules), chosen, alone
 
 
 def pytest_arguments(given: list[str], k: str | None) -> tuple[list[str], list[str]]:
@@ -145,7 +178,9 @@ def pytest_arguments(given: list[str], k: str | None) -> tuple[list[str], list[s
     suites = [
         argument.partition("::")[0]
         for argument, last in zip(given, before, strict=False)
-        if not argument.startswith("-") and last not in TAKE_A_VALUE
+        if not argument.startswith("-")
+        and last not in TAKE_A_VALUE
+        and Path(argument.partition("::")[0]).exists()
     ]
     arguments = list(given) if suites else ["suites", *given]
     suites = suites or ["suites"]
@@ -159,11 +194,14 @@ def pytest_arguments(given: list[str], k: str | None) -> tuple[list[str], list[s
 @contextmanager
 def _terminated_as_interrupted() -> Generator[None]:
     """A signal that would end this process at once lets it put away what it made."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(*_: Any) -> NoReturn:
+        for number in numbers:  # a second one would leave behind what is being put away
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    kept = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGHUP)}
+    kept = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
