@@ -1,11 +1,13 @@
-"""What happens when a backward is differentiated: a clear error, not a silent zero."""
+"""Derivatives that the kernels do not have are a clear error, not a silent zero."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
-from traincost_kernels.errors import SecondDerivativeError
+from traincost_kernels.errors import SecondDerivativeError, TransformError
 
 
 class Differentiable(Protocol):
@@ -25,3 +27,56 @@ def refuse_second_derivative(op: str, backward: Differentiable) -> None:
         )
 
     backward.register_autograd(refuse)
+
+
+def refuse_transforms(op: str, *arguments: object) -> None:
+    """Make forward mode an error, in which a custom op's tangent is 0, and torch.func.grad one.
+
+    Transforms nest, as in `jvp(vmap(op))`, and each wraps the tensor again, so every layer is
+    looked at. Of torch.func.grad PyTorch says itself that it cannot, but not which op.
+
+    Raises:
+        TransformError: one of the tensors carries a tangent, or torch.func.grad follows it.
+    """
+    for value in arguments:
+        if isinstance(value, Tensor):
+            for layer in _layers(value):
+                _refuse_layer(op, layer)
+
+
+def _layers(value: Tensor) -> Iterator[Tensor]:
+    """What the transforms of torch.func wrapped, from the outside in; those of vmap are left out.
+
+    The compiler, which unrolls transforms as it traces, sees no wrappers.
+    """
+    if torch.compiler.is_compiling():
+        yield value
+        return
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(value):
+        if functorch.is_gradtrackingtensor(value):
+            yield value
+        value = functorch.get_unwrapped(value)
+    yield value
+
+
+def _refuse_layer(op: str, value: Tensor) -> None:
+    if _has_tangent(value):
+        raise TransformError(
+            f"{op}: the fused kernels have no forward-mode derivative (torch.func.jvp, jacfwd, "
+            "torch.autograd.forward_ad). Use PyTorch's own ops in its place."
+        )
+    if not torch.compiler.is_compiling() and (
+        torch._C._functorch.is_gradtrackingtensor(value) and value.requires_grad
+    ):
+        raise TransformError(
+            f"{op}: torch.func.grad, vjp and jacrev cannot follow the fused kernels. Use "
+            "torch.autograd.grad, or PyTorch's own ops in its place."
+        )
+
+
+def _has_tangent(value: Tensor) -> bool:
+    if forward_ad._current_level < 0:
+        return False
+    dual = forward_ad.unpack_dual(value)  # type: ignore[no-untyped-call]
+    return dual.tangent is not None

@@ -9,5 +9,9 @@ class NoDeviceError(RuntimeError):
     """Tensors on a device that Triton cannot compile for, outside Triton's interpreter."""
 
 
+class TransformError(RuntimeError):
+    """A derivative by forward mode or torch.func, which the fused kernels do not have."""
+
+
 class SecondDerivativeError(RuntimeError):
     """A derivative of a derivative, which the fused kernels do not have."""

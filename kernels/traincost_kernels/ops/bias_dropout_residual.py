@@ -38,7 +38,7 @@ from traincost_kernels.checks import (
     require_seed,
     require_vector,
 )
-from traincost_kernels.derivative import refuse_second_derivative
+from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Launch, bytes_of, run
 from traincost_kernels.superrows import (
@@ -392,6 +392,7 @@ def bias_dropout_residual(
     require_same_shape(op, "residual", residual, "x", x)
     require_between(op, "p", p, 0.0, 1.0)
     require_seed(op, "seed", seed, x)
+    refuse_transforms("bias_dropout_residual", x, bias, residual)
     number, tensor = (0, seed) if isinstance(seed, Tensor) else (seed, None)
     dropped = float(p) if training else 0.0
     return _bias_dropout_residual(

@@ -32,7 +32,7 @@ from traincost_kernels.activations import (
     relu_squared_and_slope,
 )
 from traincost_kernels.checks import require_choice, require_floating, require_vector
-from traincost_kernels.derivative import refuse_second_derivative
+from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Kernel, Launch, bytes_of, run
 from traincost_kernels.superrows import (
@@ -306,5 +306,6 @@ def bias_gelu(
     if bias is not None:
         require_vector("bias_gelu", "bias", bias, x)
     require_choice("bias_gelu", "approximate", approximate, ("none", "tanh"))
+    refuse_transforms("bias_gelu", x, bias)
     activation = "gelu_tanh" if approximate == "tanh" else "gelu"
     return _bias_activation(activation, x.contiguous(), bias)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from traincost_kernels import losses
-from traincost_kernels.derivative import refuse_second_derivative
+from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import run
 from traincost_kernels.losses import LossOptions, require_classes, require_logits_and_target
@@ -166,6 +166,7 @@ def cross_entropy(
     """
     require_logits_and_target("cross_entropy", logits, target)
     LossOptions(ignore_index, label_smoothing, z_loss, reduction).require("cross_entropy")
+    refuse_transforms("cross_entropy", logits)
     options = (ignore_index, float(label_smoothing), float(z_loss), reduction, check_target)
     loss, _, _, _ = _cross_entropy(logits.contiguous(), target.contiguous(), *options)
     return loss

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from traincost_kernels import losses
+from traincost_kernels.derivative import refuse_transforms
 from traincost_kernels.errors import KernelInputError
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import run
@@ -121,6 +122,7 @@ def cross_entropy_(
             f"cross_entropy_: logits has strides {logits.stride()}, expected contiguous, since it "
             "is written over"
         )
+    refuse_transforms("cross_entropy_", logits)
     options = (ignore_index, float(label_smoothing), float(z_loss), reduction, check_target)
     loss: Tensor = _InPlace.apply(logits, target, *options)  # type: ignore[no-untyped-call]
     return loss

@@ -35,7 +35,7 @@ from traincost_kernels.checks import (
     require_rank,
     require_shape,
 )
-from traincost_kernels.derivative import refuse_second_derivative
+from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
 from traincost_kernels.errors import KernelInputError
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import run
@@ -209,6 +209,7 @@ def fused_mlp(
     arguments: Any = _autocast(x, w1, b1, w2, b2)
     x, w1, b1, w2, b2 = arguments
     _check(x, w1, b1, w2, b2, activation)
+    refuse_transforms("fused_mlp", x, w1, b1, w2, b2)
     b1 = None if b1 is None else b1.contiguous()
     y, _ = _fused_mlp(x.reshape(-1, x.shape[-1]), w1, b1, w2, b2, activation)
     result: Tensor = y.reshape(*x.shape[:-1], w2.shape[0])

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from traincost_kernels.activations import gelu_and_slope, gelu_tanh_and_slope, silu_and_slope
 from traincost_kernels.checks import require_choice, require_floating, require_same_shape
-from traincost_kernels.derivative import refuse_second_derivative
+from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Kernel, Launch, run
 from traincost_kernels.pointwise import pointwise_launch
@@ -140,6 +140,7 @@ register_flops("gated_backward")
 def _checked(op: str, kind: str, gate: Tensor, up: Tensor) -> Tensor:
     require_floating(op, "gate", gate)
     require_same_shape(op, "up", up, "gate", gate)
+    refuse_transforms(op, gate, up)
     return _gated(kind, gate.contiguous(), up.contiguous())
 
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from traincost_kernels import norms
-from traincost_kernels.derivative import refuse_second_derivative
+from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import run
 from traincost_kernels.norms import contiguous_like, require_norm_inputs, row_statistic
@@ -118,6 +118,7 @@ def layer_norm(
         NoDeviceError: x is on the CPU and Triton's interpreter is off.
     """
     require_norm_inputs("layer_norm", x, {"weight": weight, "bias": bias}, eps)
+    refuse_transforms("layer_norm", x, weight, bias)
     contiguous = (None if p is None else p.contiguous() for p in (weight, bias))
     y, _, _ = _layer_norm(x.contiguous(), *contiguous, float(eps))
     return y

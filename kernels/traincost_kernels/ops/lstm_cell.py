@@ -38,7 +38,7 @@ from torch import Tensor
 
 from traincost_kernels.activations import sigmoid_and_rest, tanh_and_slope
 from traincost_kernels.checks import require_floating, require_like, require_rank, require_shape
-from traincost_kernels.derivative import refuse_second_derivative
+from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Kernel, Launch, bytes_of, run
 from traincost_kernels.tiling import POINTWISE_WARPS, ceil_divide, pointwise_block, widen
@@ -230,5 +230,6 @@ def lstm_cell(
     batch, hidden = c.shape
     reason = "(batch, 4 hidden) for c of (batch, hidden)"
     require_shape("lstm_cell", "gates", gates, (batch, 4 * hidden), reason)
+    refuse_transforms("lstm_cell", gates, c)
     h, c_next = _lstm_cell(gates.contiguous(), c.contiguous())
     return h, c_next

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from traincost_kernels.activations import relu_squared_and_slope
 from traincost_kernels.checks import require_floating
-from traincost_kernels.derivative import refuse_second_derivative
+from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Launch, run
 from traincost_kernels.pointwise import pointwise_launch
@@ -100,4 +100,5 @@ def relu_squared(
         NoDeviceError: x is on the CPU and Triton's interpreter is off.
     """
     require_floating("relu_squared", "x", x)
+    refuse_transforms("relu_squared", x)
     return _relu_squared(x.contiguous())

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from traincost_kernels import norms
 from traincost_kernels.checks import require_same_shape
-from traincost_kernels.derivative import refuse_second_derivative
+from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Launch, run
 from traincost_kernels.norms import contiguous_like, require_norm_inputs, row_statistic
@@ -191,6 +191,7 @@ def rms_norm(
         NoDeviceError: x is on the CPU and Triton's interpreter is off.
     """
     require_norm_inputs("rms_norm", x, {"weight": weight}, eps)
+    refuse_transforms("rms_norm", x, weight, residual)
     contiguous_weight = None if weight is None else weight.contiguous()
     if residual is None:
         y, _ = _rms_norm(x.contiguous(), contiguous_weight, float(eps))

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from traincost_kernels.checks import require_between, require_floating
-from traincost_kernels.derivative import refuse_second_derivative
+from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
 from traincost_kernels.errors import KernelInputError
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Kernel, Launch, bytes_of, run
@@ -182,6 +182,7 @@ def softmax(
     require_floating("softmax", "x", x)
     largest = 3.4e38  # of fp32
     require_between("softmax", "scale", scale, -largest, largest)
+    refuse_transforms("softmax", x)
     if mask is not None:
         _require_mask(x, mask)
         if x.dim() > MASK_AXES + 1:
