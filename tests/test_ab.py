@@ -158,12 +158,12 @@ def processes_in(folder: Path) -> list[str]:
 def test_each_side_can_be_prepared_in_an_environment_of_its_own(tmp_path: Path) -> None:
     """What the command makes is that side's own: here a module that no tree has."""
     folder = write_repository(tmp_path / "project", SAME, SAME)
-    make = "cp src/nap/__init__.py $VIRTUAL_ENV/lib/python*/site-packages/napped.py"
+    make = "cd $VIRTUAL_ENV/lib/python*/site-packages && cp $OLDPWD/src/nap/__init__.py napped.py"
     (folder / "suites/test_nap.py").write_text(
         (folder / "suites/test_nap.py").read_text().replace("from nap", "from napped")
     )
     commit(folder, "napped")
-    said = run_ab(folder, "base", "--prepare", make, "-k", "kind0 or a")
+    said = run_ab(folder, "base", "--prepare", make, "-k", "a")
     assert said.code in (0, 3), said.errors
     assert "preparing BASE" in said.errors
     refused = run_ab(folder, "base", "--prepare", "echo no; exit 3")
