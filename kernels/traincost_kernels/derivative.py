@@ -21,12 +21,17 @@ def refuse_second_derivative(op: str, backward: Differentiable) -> None:
     """Make a derivative through `backward`, the backward of `op`, an error that says so."""
 
     def refuse(_ctx: Any, *_gradients: Tensor) -> None:
-        raise SecondDerivativeError(
-            f"{op}: the fused backward has no derivative. For second derivatives (create_graph=True"
-            ", torch.func.hessian) use PyTorch's own ops in its place."
-        )
+        raise second_derivative_error(op)
 
     backward.register_autograd(refuse)
+
+
+def second_derivative_error(op: str) -> SecondDerivativeError:
+    """What `op` raises where its backward is differentiated."""
+    return SecondDerivativeError(
+        f"{op}: the fused backward has no derivative. For second derivatives (create_graph=True"
+        ", torch.func.hessian) use PyTorch's own ops in its place."
+    )
 
 
 def refuse_transforms(op: str, *arguments: object) -> None:

@@ -192,6 +192,11 @@ def require_logits_and_target(op: str, logits: Tensor, target: Tensor) -> None:
         raise KernelInputError(
             f"{op}: logits has shape (), expected at least one dimension, the classes"
         )
+    if logits.shape[-1] == 0:
+        raise KernelInputError(
+            f"{op}: logits has shape {tuple(logits.shape)}, expected at least one class, its last "
+            "dimension"
+        )
     if not isinstance(target, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise KernelInputError(f"{op}: target is {type(target).__name__}, expected a tensor")
     if target.dtype != torch.int64:

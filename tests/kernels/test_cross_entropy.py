@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from traincost_kernels import cross_entropy, cross_entropy_
 from traincost_kernels.agreement import assert_agrees
 from traincost_kernels.catalog import IN_PLACE
-from traincost_kernels.errors import KernelInputError
+from traincost_kernels.errors import KernelInputError, SecondDerivativeError
 from traincost_kernels.row_tiling import accumulator_dtype
 
 Loss = Callable[..., Tensor]
@@ -206,6 +206,35 @@ def test_in_place_what_needs_the_logits_later_is_an_error(kernel_device: str) ->
         torch.autograd.grad(loss, x)
 
 
+def test_in_place_a_first_loss_is_an_error_after_a_second(kernel_device: str) -> None:
+    logits = torch.randn(2, 5, device=kernel_device, requires_grad=True) * 1.0
+    target = torch.tensor([1, 2], device=kernel_device)
+    first, _ = cross_entropy_(logits, target), cross_entropy_(logits, target)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.backward(first)
+
+
+def test_in_place_a_second_derivative_is_refused(kernel_device: str) -> None:
+    w = torch.randn(2, 5, device=kernel_device, requires_grad=True)
+    loss = cross_entropy_(w * 1.0, torch.tensor([1, 2], device=kernel_device))
+    with pytest.raises(SecondDerivativeError, match=r"cross_entropy_: .* has no derivative"):
+        torch.autograd.grad(loss, w, create_graph=True)
+
+
+def test_in_place_a_parameter_and_its_gradient_never_share_memory(kernel_device: str) -> None:
+    leaf = torch.randn(2, 5, device=kernel_device, requires_grad=True)
+    target = torch.tensor([1, 2], device=kernel_device)
+    before = leaf.detach().clone()
+    for logits in (leaf, leaf.view(2, 5), leaf.view(1, 2, 5)[0]):
+        with pytest.raises(KernelInputError, match="logits is a leaf that requires a gradient"):
+            cross_entropy_(logits, target)
+    assert torch.equal(leaf, before)
+    product = leaf * 1.0
+    torch.autograd.backward(cross_entropy_(product.view(2, 5), target))
+    assert leaf.grad is not None
+    assert torch.equal(leaf, before)
+
+
 def test_in_place_compilation_keeps_one_whole_graph(kernel_device: str) -> None:
     values = inputs(3, 9, device=kernel_device)
     leaves = [values["logits"].clone().requires_grad_() for _ in range(2)]
@@ -251,6 +280,7 @@ def test_an_unchecked_index_that_is_no_class_makes_its_loss_nan(
     ("wrong", "message"),
     [
         ({"logits": torch.ones(2, 3).int()}, "logits has dtype torch.int32, expected one of"),
+        ({"logits": torch.ones(2, 0)}, r"logits has shape \(2, 0\), expected at least one class"),
         ({"logits": torch.tensor(1.0)}, r"logits has shape \(\), expected at least one dimension"),
         ({"target": torch.zeros(2)}, "target has dtype torch.float32, expected torch.int64"),
         ({"target": torch.zeros(3).long()}, r"target has shape \(3,\), expected \(2,\), the shape"),

@@ -123,7 +123,11 @@ class _Gate:
         whole = absent or self._failure(case)
         if whole is not None:
             self.lines.append(whole)
+        if whole is not None and not _can_be_judged(whole, case):
             return
+        told = self.failed.get(case.case_id)
+        if whole is None and (fault := _fault_of_base(case, told)) is not None:
+            self.warnings.append(f"{case.case_id}: BASE: {fault}; judged by the other runs")
         same = one_work(case)
         if same is None and not self.same_suites:
             self.lines.append(self._other_work(case))
@@ -138,19 +142,23 @@ class _Gate:
 
     def _failure(self, case: Case) -> CaseVerdict | None:
         line = _failure(case, self.policy, self.failed.get(case.case_id))
-        if line is not None:
+        if line is not None and not _can_be_judged(line, case):
             self.measurements.add_failed(case)
         return line
 
     def _other_work(self, case: Case) -> CaseVerdict:
-        must = self.policy.is_required(case.case_id) or self.policy.must_decide(case.case_id, TIME)
         return _whole(
             case,
             self.policy,
             Outcome.NOT_COMPARABLE,
             f"another workload: {case.base[-1].workload} → {case.head[-1].workload}",
-            INCONCLUSIVE if must else HELD,
+            _undecided(case, self.policy),
         )
+
+
+def _undecided(case: Case, policy: Policy) -> int:
+    must = policy.is_required(case.case_id) or policy.must_decide(case.case_id, TIME)
+    return INCONCLUSIVE if must else HELD
 
 
 def _presence(case: Case, policy: Policy) -> CaseVerdict | None:
@@ -182,21 +190,38 @@ def _missing(case: Case, policy: Policy, reason: str) -> CaseVerdict:
 def _failure(case: Case, policy: Policy, told: str | None) -> CaseVerdict | None:
     """The line of a case that failed in a run of either side.
 
-    A failure on HEAD is a regression where BASE ran without one, and in required cases.
+    A failure on HEAD is a regression where BASE ran without one, where HEAD never ran and BASE
+    mostly did, and in required cases. A failure on BASE says nothing of HEAD: what ran is judged.
     """
     required = policy.is_required(case.case_id)
     base_failed, head_failed = having(case.base, FAILING), having(case.head, FAILING)
+    base_ran = having(case.base, MEASURED)
     if head_failed or (told is not None and told.startswith(HEAD)):
         reason = statuses_text(case.head) if head_failed else str(told)
         if base_failed:
             reason = f"HEAD: {reason}; BASE: {statuses_text(case.base)}"
-        held = not required and (base_failed or not having(case.base, MEASURED))
+        stopped = not having(case.head, MEASURED) and len(base_ran) > len(base_failed)
+        held = not required and not stopped and (base_failed or not base_ran)
         return _whole(case, policy, Outcome.FAILED, reason, HELD if held else REGRESSION)
-    if base_failed or told is not None or not having(case.base, MEASURED):
-        fault = statuses_text(case.base) if base_failed else told or "unavailable"
-        reason = f"{fault.removeprefix(f'{BASE}: ')} on BASE only: nothing to compare with"
-        return _whole(case, policy, Outcome.NEW, reason, HELD)
+    if not base_ran:
+        fault = _fault_of_base(case, told)
+        reason = f"{fault or 'unavailable'} on BASE only: nothing to compare with"
+        code = HELD if fault is None else _undecided(case, policy)
+        return _whole(case, policy, Outcome.NEW, reason, code)
     return None
+
+
+def _fault_of_base(case: Case, told: str | None) -> str | None:
+    """What failed on BASE, in words; None where nothing did."""
+    if having(case.base, FAILING):
+        return statuses_text(case.base)
+    return told.removeprefix(f"{BASE}: ") if told is not None else None
+
+
+def _can_be_judged(line: CaseVerdict, case: Case) -> bool:
+    """Whether a case that failed on both sides ran on both, too: a failure hides no regression."""
+    both = line.verdict is Outcome.FAILED and having(case.base, FAILING)
+    return bool(both and having(case.base, MEASURED) and having(case.head, MEASURED))
 
 
 def _absent(cases: Sequence[Case], policy: Policy) -> list[CaseVerdict]:

@@ -148,7 +148,10 @@ class Measurements:
         self, samples: Sequence[Sample], decided: Mapping[str, Judged] | None
     ) -> dict[str, Judged]:
         if decided is not None:
-            return {s.key: decided[s.case.case_id] for s in samples if s.case.case_id in decided}
+            known = {s.key: decided[s.case.case_id] for s in samples if s.case.case_id in decided}
+            if len(known) == len(samples):
+                return known
+            return self._judged(samples, None) | known  # cases that failed while it ran
         paired = {s.key: s.pairs for s in samples if s.pairs is not None}
         rules = {s.key: s.rule for s in samples}
         n_cases = len(samples)
@@ -169,16 +172,33 @@ class Measurements:
     def _replayed(
         self, paired: Mapping[str, Pairs], rules: Mapping[str, Rule], samples: Sequence[Sample]
     ) -> dict[str, Judged]:
-        """The looks of an A/B over its files, cases that it counted and did not judge included."""
+        """The looks of an A/B over its files, cases that it counted and did not judge included.
+
+        Cases that failed are judged in looks of their own, by the pairs that did not fail: those of
+        the others must be the looks that the A/B took, and it dropped a case that failed.
+        """
         if not paired:
             return {}
         counted = {f"counted {key}": pairs for key, pairs in self._counted.items()}
         everything = {**paired, **counted}
-        share = len(everything) / (len(samples) + len(counted))
-        shared = {key: _share_of(rules.get(key, self.policy.rule), share) for key in everything}
+        n_cases = len(samples) + len(counted)
         rows = [r for s in samples for r in (*s.case.base, *s.case.head)]
         last = max(pairs.last for pairs in everything.values())
-        return replay(everything, shared, looks_for(planned_pairs(rows), last))
+        looks = looks_for(planned_pairs(rows), last)
+
+        def judged(cases: Mapping[str, Pairs], n_cases: int) -> dict[str, Judged]:
+            share = len(cases) / max(1, n_cases)
+            shared = {key: _share_of(rules.get(key, self.policy.rule), share) for key in cases}
+            return replay(cases, shared, looks) if cases else {}
+
+        at_first = [key for key, pairs in paired.items() if pairs.failed_in == 1]
+        of_the_ab = {key: pairs for key, pairs in everything.items() if key not in at_first}
+        found = judged(of_the_ab, n_cases - len(at_first))
+        if any(pairs.failed_in is not None for pairs in paired.values()):
+            ran = {key: replace(pairs, failed_in=None) for key, pairs in everything.items()}
+            failed = {key for key, pairs in paired.items() if pairs.failed_in is not None}
+            found |= {key: j for key, j in judged(ran, n_cases).items() if key in failed}
+        return found
 
     def _means(self) -> list[CaseVerdict]:
         """One line a suite file whose cases ran in pairs."""

@@ -83,18 +83,18 @@ def _by_case(records: Iterable[Record]) -> Mapping[str, tuple[Record, ...]]:
 
 
 def one_work(case: Case) -> Case | None:
-    """The rows of HEAD's newest workload on both sides; None where BASE has none of it.
+    """The rows of HEAD's newest workload on both sides; None where BASE measured none of it.
 
     A row without a workload hash fits any.
     """
-    known = [r for r in case.head if r.workload is not None]
+    known = [r for r in having(case.head, MEASURED) if r.workload is not None]
     if not known:
         return case
     newest = max(known, key=lambda r: r.started_at).workload
     base, head = (
         tuple(r for r in rows if r.workload in (None, newest)) for rows in (case.base, case.head)
     )
-    return replace(case, base=base, head=head) if base else None
+    return replace(case, base=base, head=head) if having(base, MEASURED) else None
 
 
 def having(rows: Iterable[Record], statuses: Iterable[str]) -> tuple[Record, ...]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from traincost_kernels import losses
-from traincost_kernels.derivative import refuse_transforms
+from traincost_kernels.derivative import refuse_transforms, second_derivative_error
 from traincost_kernels.errors import KernelInputError
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import run
@@ -87,10 +87,11 @@ class _InPlace(torch.autograd.Function):
         return loss
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, dloss: Tensor
     ) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # create_graph=True; once_differentiable would give zeros
+            raise second_derivative_error("cross_entropy_")
         (gradient,) = ctx.saved_tensors  # a second backward fails here: its version has changed
         _scale(gradient, dloss)
         return gradient, None, None, None, None, None, None
@@ -108,11 +109,15 @@ def cross_entropy_(
 ) -> Tensor:  # () or, for reduction "none", (...)
     """As `cross_entropy`, but the logits are gone: their gradient is written over them.
 
-    The backward can run once. What needs the logits themselves later, another loss or a backward
-    that saved them, gets an error from autograd.
+    The backward can run once. Autograd raises an error in a backward that saved the logits before,
+    as tanh's saves its result, and in that of a first `cross_entropy_` if a second has written over
+    the same memory. It does not see who reads the logits afterwards: another loss of them, or a
+    print, gets the gradient.
 
     Raises:
-        KernelInputError: as `cross_entropy`, or the logits are not contiguous.
+        KernelInputError: as `cross_entropy`, or the logits are not contiguous, or, where gradients
+            are recorded, a leaf that requires one or a view of such a leaf.
+        SecondDerivativeError: in the backward, under create_graph=True.
         NoDeviceError: the tensors are on the CPU and Triton's interpreter is off.
     """
     require_logits_and_target("cross_entropy_", logits, target)
@@ -122,7 +127,18 @@ def cross_entropy_(
             f"cross_entropy_: logits has strides {logits.stride()}, expected contiguous, since it "
             "is written over"
         )
+    _require_no_leaf(logits)
     refuse_transforms("cross_entropy_", logits)
     options = (ignore_index, float(label_smoothing), float(z_loss), reduction, check_target)
     loss: Tensor = _InPlace.apply(logits, target, *options)  # type: ignore[no-untyped-call]
     return loss
+
+
+def _require_no_leaf(logits: Tensor) -> None:
+    """Else a parameter and its gradient would be the same memory."""
+    tensors = [logits] if logits._base is None else [logits, logits._base]
+    if torch.is_grad_enabled() and any(t.is_leaf and t.requires_grad for t in tensors):
+        raise KernelInputError(
+            "cross_entropy_: logits is a leaf that requires a gradient, or a view of one, expected "
+            "the result of an op, since the gradient is written over it"
+        )
