@@ -142,6 +142,30 @@ def test_exact_only_shows_times_and_asks_nothing_of_them() -> None:
     assert gate(runs("b", SLOWER), grown, REQUIRED, exact_only=True).exit_code == 1
 
 
+COUNTS: dict[str, None] = {"aten_ops": None, "flops": None, "step_peak_bytes": None}
+
+
+def test_exact_only_ends_with_1_where_head_lost_the_counts_of_a_required_case() -> None:
+    base, head = runs("b", SLOWER), [changed(r, **COUNTS) for r in runs("h", SLOWER)]
+    other = [row(s, case_id="other/x") for s in "xy"]
+    base, head = [*base, other[0]], [*head, other[1]]
+    for policy, code in ((REQUIRED, 1), (Policy(), 0)):
+        report = gate(base, head, policy, exact_only=True)
+        assert (line(report, "flops").exit_code, report.exit_code) == (code, code)
+    off = Policy(required=("batch/*",), thresholds=(Threshold("batch/*", None, None),))
+    assert gate(base, head, off, exact_only=True).exit_code == 0
+    assert gate(base, head, REQUIRED).exit_code == 0  # its time is decided
+
+
+def test_exact_only_ends_with_3_where_the_counts_of_a_required_case_cannot_be_compared() -> None:
+    base = [*runs("b", SLOWER), row("x", case_id="other/x")]
+    head = [*runs("h", SLOWER, torch="2.14.0"), row("y", case_id="other/x")]
+    for policy, code in ((REQUIRED, 3), (Policy(inconclusive="fail"), 3), (Policy(), 0)):
+        report = gate(base, head, policy, exact_only=True)
+        assert line(report, "flops").verdict == Outcome.NOT_COMPARABLE
+        assert (line(report, "flops").exit_code, report.exit_code) == (code, code)
+
+
 # statuses
 
 

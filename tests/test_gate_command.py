@@ -66,6 +66,19 @@ def test_options_go_above_the_policy(base: str) -> None:
     assert main(["gate", base, head, "--policy", "strict.toml", "--inconclusive", "warn"]) == 0
 
 
+def test_a_named_policy_must_have_the_table_and_one_that_is_found_need_not(
+    base: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = written("head.csv", runs("h", SLOWER))
+    Path("pyproject.toml").write_text("[project]\nname = 'x'\n")
+    assert main(["gate", base, head]) == 0
+    capsys.readouterr()
+    assert main(["gate", base, head, "--policy", "pyproject.toml"]) == 2
+    assert "pyproject.toml: no [tool.traincost.gate]; expected" in capsys.readouterr().err
+    Path("pyproject.toml").write_text("[tool.traincost.gate]\n")
+    assert main(["gate", base, head, "--policy", "pyproject.toml"]) == 0
+
+
 def test_the_margin_of_the_command_line_decides_what_is_held(
     base: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,7 +24,7 @@ def _metric_lines(case: Case, metric: str, policy: Policy) -> Iterable[CaseVerdi
         return ()
     required = policy.is_required(case.case_id)
     if not head:
-        wanted = required and metric in policy.required_metrics
+        wanted = required and policy.must_decide(case.case_id, metric)
         why = next(filter(None, (note_of(r, metric) for r in case.head)), "")
         reason = f"counted on BASE, not on {HEAD}" + (f": {why}" if why else "")
         code = REGRESSION if wanted else HELD

@@ -24,7 +24,7 @@ from traincost.judge.line import (
     Outcome,
 )
 from traincost.judge.measurements import Measurements
-from traincost.judge.policy import TIME, Policy, matches
+from traincost.judge.policy import Policy, matches
 from traincost.judge.sides import (
     BASE,
     FAILING,
@@ -88,6 +88,8 @@ def gate(
             f"no case in common: BASE has {_some(base)}, HEAD {_some(head)}; "
             "expected the same suites"
         )
+    if exact_only:
+        policy = policy.counts_only()
     judging = _Gate(policy, failed or {}, same_suites, exact_only)
     for case in cases:
         judging.take(case)
@@ -157,7 +159,9 @@ class _Gate:
 
 
 def _undecided(case: Case, policy: Policy) -> int:
-    must = policy.is_required(case.case_id) or policy.must_decide(case.case_id, TIME)
+    must = policy.is_required(case.case_id) or any(
+        policy.must_decide(case.case_id, metric) for metric in policy.required_metrics
+    )
     return INCONCLUSIVE if must else HELD
 
 

@@ -80,9 +80,13 @@ class Policy:
         """Whether HEAD must have this case, decided."""
         return any(matches(glob, case_id) for glob in self.required)
 
+    def counts_only(self) -> Policy:
+        """The policy of `--exact-only`: what is counted stands in for `required_metrics`."""
+        return replace(self, required_metrics=EXACT)
+
     def must_decide(self, case_id: str, metric: str) -> bool:
         """Whether being inconclusive here ends the gate with 3."""
-        if metric not in self.required_metrics:
+        if metric not in self.required_metrics or self.limit_rel(case_id, metric) is None:
             return False
         return self.inconclusive == "fail" or self.is_required(case_id)
 
@@ -142,12 +146,16 @@ def read_policy(
     *,
     fail_if_slower: float | None = None,
     inconclusive: str | None = None,
+    must_have: bool = False,
 ) -> Policy:
     """The policy of a file, and over it what the command line says.
 
+    A file without the table means the defaults, unless it `must_have` one: then BadInputError.
     `fail_if_slower` takes the place of the file's margin, not that of a threshold of some cases.
     """
-    table = {} if pyproject is None else _table(pyproject)
+    table = None if pyproject is None else _table(pyproject)
+    if must_have and table is None:
+        raise BadInputError(f"{pyproject}: no {TABLE}; expected that table, even an empty one")
     policy = _policy(str(pyproject), table) if table else Policy()
     if fail_if_slower is not None:
         policy = replace(policy, rule=_with_margin(policy.rule, fail_if_slower))
@@ -156,8 +164,8 @@ def read_policy(
     return policy
 
 
-def _table(file: Path) -> Mapping[str, Any]:
-    """`[tool.traincost.gate]`, empty where there is none."""
+def _table(file: Path) -> Mapping[str, Any] | None:
+    """`[tool.traincost.gate]`; None where there is none."""
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
@@ -165,7 +173,7 @@ def _table(file: Path) -> Mapping[str, Any]:
     ours = _as_table(f"{file}, [tool]", "traincost", document.get("tool", {}))
     if extra := sorted(ours.keys() - {"gate"}):
         raise BadInputError(f"{file}, [tool.traincost]: {extra[0]!r}; expected {TABLE} only")
-    return _as_table(f"{file}, [tool.traincost]", "gate", ours)
+    return _as_table(f"{file}, [tool.traincost]", "gate", ours) if "gate" in ours else None
 
 
 def _as_table(where: str, key: str, parent: Any) -> Mapping[str, Any]:

@@ -75,6 +75,7 @@ def policy_of(options: argparse.Namespace) -> Policy:
         options.policy or find_pyproject(Path.cwd()),
         fail_if_slower=margin_rel,
         inconclusive=options.inconclusive,
+        must_have=options.policy is not None,
     )
 
 
