@@ -1,6 +1,8 @@
 """Models on fused kernels are the models they were: same parameters, same losses, less saved."""
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -80,3 +82,32 @@ def test_the_fused_block_saves_one_tensor_of_the_hidden_layer_less(kernel_device
     hidden_bytes = TOKENS.numel() * 4 * GPT.width * 4
     less = saved_bytes(model_named("gpt")) - saved_bytes(fuse(model_named("gpt")))
     assert less >= GPT.n_layers * hidden_bytes
+
+
+@pytest.mark.parametrize("put", [unroll, fuse])
+def test_under_autocast_an_unrolled_lstm_keeps_one_dtype(
+    put: Callable[[nn.Module], nn.Module], kernel_device: str
+) -> None:
+    x = torch.ones(2, 3, 8, device=kernel_device)
+    lstm = put(nn.LSTM(8, 8, batch_first=True).to(kernel_device))
+    with torch.autocast(kernel_device, torch.bfloat16):
+        y, _ = lstm(x)
+    assert y.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("batch_first", False),
+        ("bidirectional", True),
+        ("dropout", 0.5),
+        ("bias", False),
+        ("proj_size", 2),
+    ],
+)
+def test_an_lstm_that_steps_in_time_would_compute_differently_is_refused(
+    option: str, value: object
+) -> None:
+    options: dict[str, Any] = {"num_layers": 2, "batch_first": True, option: value}
+    with pytest.raises(ValueError, match=f"LSTM: {option} is {value}, expected"):
+        unroll(nn.LSTM(4, 4, **options))

@@ -64,16 +64,34 @@ def unroll(model: nn.Module) -> nn.Module:
 
 
 def change(model: nn.Module, classes: dict[type[nn.Module], type[nn.Module]]) -> nn.Module:
-    """Give each module of one of these classes the code of another that has the same parameters."""
+    """Give each module of one of these classes the code of another that has the same parameters.
+
+    Raises:
+        ValueError: an LSTM has an option that the steps in time do not know.
+    """
     for module in model.modules():
         if type(module) in classes:
+            if isinstance(module, nn.LSTM):
+                _require_plain(module)
             module.__class__ = classes[type(module)]
     return model
+
+
+def _require_plain(lstm: nn.LSTM) -> None:
+    for name, value, expected in (
+        ("batch_first", lstm.batch_first, True),
+        ("bidirectional", lstm.bidirectional, False),
+        ("dropout", lstm.dropout, 0),
+        ("bias", lstm.bias, True),
+        ("proj_size", lstm.proj_size, 0),
+    ):
+        if value != expected:
+            raise ValueError(f"LSTM: {name} is {value}, expected {expected} to run step by step")
 
 
 def fused_loss(
     logits: Tensor,  # (rows, vocabulary)
     target: Tensor,  # (rows,)
 ) -> Tensor:  # ()
-    """Cross-entropy whose gradient is computed with it, without a copy of the logits in fp32."""
+    """Cross-entropy without a copy of the logits in fp32; the backward computes the gradient."""
     return cross_entropy(logits, target)

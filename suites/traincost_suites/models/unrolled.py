@@ -27,7 +27,7 @@ class UnrolledLstm(nn.LSTM):
                 for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             )
             of_inputs = F.linear(x, w_ih, b_ih + b_hh)  # (batch, seq, 4 * width)
-            h = c = x.new_zeros(x.shape[0], self.hidden_size)
+            h = c = of_inputs.new_zeros(x.shape[0], self.hidden_size)
             steps: list[Tensor] = []
             for gates in of_inputs.unbind(1):
                 h, c = self.cell(torch.addmm(gates, h, w_hh.t()), c)
