@@ -71,7 +71,7 @@ def require_vector(op: str, name: str, value: object, x: Tensor) -> None:
 
 def require_choice(op: str, name: str, value: object, choices: Collection[str]) -> None:
     """`value` is one of the words in `choices`."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         expected = ", ".join(repr(choice) for choice in choices)
         raise KernelInputError(f"{op}: {name} is {value!r}, expected one of {expected}")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -126,3 +127,5 @@ def test_what_does_not_fit_is_refused() -> None:
     refused(r"w1 has shape \(8,\), expected 2 dimensions", x, w1[:, 0], None, w2, None)
     refused(r"x has shape \(\), expected a last dimension", x[0, 0], w1, None, w2, None)
     refused(r"activation is 'silu', expected one of", x, w1, None, w2, None, activation="silu")
+    listed: Any = ["gelu"]
+    refused(r"activation is \['gelu'\], expected one of", x, w1, None, w2, None, activation=listed)

@@ -123,6 +123,12 @@ def test_masks_that_do_not_fit_are_refused(mask: Tensor, message: str) -> None:
         softmax(torch.ones(3, 5), mask=mask)
 
 
+def test_a_mask_that_is_no_tensor_is_refused() -> None:
+    mask: Any = [True] * 5
+    with pytest.raises(KernelInputError, match="softmax: mask is list, expected a tensor"):
+        softmax(torch.ones(2, 5), mask=mask)
+
+
 def test_wrong_dtypes_and_factors_are_refused() -> None:
     with pytest.raises(KernelInputError, match="softmax: x has dtype torch"):
         softmax(torch.arange(3))

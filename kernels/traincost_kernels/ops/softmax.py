@@ -193,6 +193,8 @@ def softmax(
 
 
 def _require_mask(x: Tensor, mask: Tensor) -> None:
+    if not isinstance(mask, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise KernelInputError(f"softmax: mask is {type(mask).__name__}, expected a tensor")
     if mask.dtype != torch.bool:
         raise KernelInputError(f"softmax: mask has dtype {mask.dtype}, expected torch.bool")
     if mask.device != x.device:
