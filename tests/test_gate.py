@@ -142,6 +142,17 @@ def test_exact_only_shows_times_and_asks_nothing_of_them() -> None:
     assert gate(runs("b", SLOWER), grown, REQUIRED, exact_only=True).exit_code == 1
 
 
+def test_a_machine_of_base_that_head_did_not_run_on_is_named_and_blocks_if_required() -> None:
+    base = [*runs("b", SLOWER), *runs("c", SLOWER, machine_id="m2", cpu="CPU 2", host="two")]
+    for policy, code in ((Policy(), 0), (REQUIRED, 3)):
+        report = gate(base, runs("h", SLOWER), policy)
+        found = (v for v in report.verdicts if v.metric == TIME)
+        held, lost = sorted(found, key=lambda v: v.verdict)
+        assert (held.verdict, lost.verdict) == (Outcome.HELD, Outcome.MISSING)
+        assert "no run on machine m2 (CPU 2)" in lost.reason
+        assert (lost.exit_code, report.exit_code) == (code, code)
+
+
 COUNTS: dict[str, None] = {"aten_ops": None, "flops": None, "step_peak_bytes": None}
 
 

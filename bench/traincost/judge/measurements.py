@@ -117,6 +117,14 @@ class Measurements:
             self._lines.append(self._shown(used, metric, _another(base, head)))
         else:
             self._add_samples(case, used, metric, machines, rule)
+            self._lines += [self._not_on(m, used, metric) for m in _lost(base, head)]
+
+    def _not_on(self, machine: str, case: Case, metric: str) -> CaseVerdict:
+        """Of a machine that BASE ran on beside others; HEAD ran on some of those only."""
+        name = _machine_name(next(r for r in case.base if r.machine_id == machine))
+        where = machine if name == machine else f"{machine} ({name})"
+        reason = f"no run on machine {where} of {HEAD}"
+        return self._without(case, metric, Outcome.MISSING, reason)
 
     def _add_samples(
         self, case: Case, used: Case, metric: str, machines: Sequence[str], rule: Rule
@@ -311,6 +319,11 @@ def _ok(rows: Iterable[Record]) -> tuple[Record, ...]:
 
 def _machines(rows: Iterable[Record]) -> list[str]:
     return list(dict.fromkeys(r.machine_id for r in rows if r.machine_id is not None))
+
+
+def _lost(base: Sequence[Record], head: Sequence[Record]) -> list[str]:
+    there = _machines(head)
+    return [machine for machine in _machines(base) if machine not in there]
 
 
 def _of(case: Case, machine: str) -> Case:
