@@ -9,8 +9,10 @@ tensors the same, computed in fp32 (fp64 for fp64), rounded once at the store: x
 rounded in between as it is in eager.
 
 Bytes an element in 2-byte dtypes: forward 4 (x, y), backward 6 (x, dy, dx), and on top partial sums
-of dbias in fp32, 8 for every 16 elements or more that a column has in a program, which stay in L2
-for all but the largest. `F.gelu(x + bias)` moves 8 and 8 (gradient of the bias not counted). A
+of dbias in fp32, written and read again. A program adds up 4 super-rows (see `superrows`) or more,
+so these are 2 bytes an element at few rows (2.00 at 1,024 rows of 1,024 columns, and more below 64
+rows or so, where super-rows are few) and less from 8 million elements or so (1.00 at 4,096 rows of
+4,096, 0.25 at 16,384). `F.gelu(x + bias)` moves 8 and 8 (gradient of the bias not counted). A
 strided x or dy is copied first.
 
 The launchers know other activations as well, which the fused MLP block uses, and can store the
