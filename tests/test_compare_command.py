@@ -262,3 +262,15 @@ def test_a_mutilated_file_is_compared_or_refused_in_one_line(
     assert (err.getvalue().count("\n") == 1) == (code == 2)
     if code == 0:
         assert json.loads(out.getvalue())["rows"]
+
+
+def test_nothing_that_compare_says_is_a_command_to_githubs_runner(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        row = replace(step(A100, 1), run_id=name, commit=f"{name}::error::x", case_id="::error::x")
+        (tmp_path / f"{name}.csv").write_text(to_csv([row]))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    for fmt in ("table", "csv", "json", "markdown"):
+        text = shown(capsys, str(tmp_path), "--format", fmt, "--by", "commit")
+        assert not any(line.lstrip().startswith("::") for line in text.splitlines())

@@ -398,15 +398,15 @@ def test_rows_without_a_workload_hash_fit_any() -> None:
     [
         ([], [row("h")], "BASE: no rows"),
         ([row("b")], [], "HEAD: no rows"),
-        ([row("b", case_id="a/x")], [row("h")], r"no case in common: BASE has 1 \(a/x\), HEAD 1"),
-        ([row("b", time_median_s=0.0)], [row("h")], "BASE, run b.*time_median_s: 0.0; expected"),
-        ([row("b")], [row("h", time_median_s=-1.0)], "HEAD, run h.*-1.0; expected more than 0"),
+        ([row("b", case_id="a/x")], [row("h")], r"no case in common: BASE has 1 \('a/x'\), HEAD 1"),
+        ([row("b", time_median_s=0.0)], [row("h")], "BASE, run 'b'.*time_median_s: 0.0; expected"),
+        ([row("b")], [row("h", time_median_s=-1.0)], "HEAD, run 'h'.*-1.0; expected more than 0"),
         ([row("b")], [row("h", time_median_s=float("nan"))], "nan; expected more than 0"),
         ([row("b")], [row("h", gpu_energy_j=0.0)], "gpu_energy_j: 0.0"),
         ([row("b")], [row("h", aten_ops=-1)], "aten_ops: -1; expected 0 or more"),
-        ([row("b")], [row("b")], "run b stands in BASE and in HEAD"),
+        ([row("b")], [row("b")], "run 'b' stands in BASE and in HEAD"),
         ([row("b"), row("b")], [row("h")], "there twice"),
-        ([row("b", pair=1), row("c", pair=1)], [row("h", pair=1)], "pair 1: runs b and c"),
+        ([row("b", pair=1), row("c", pair=1)], [row("h", pair=1)], "pair 1: runs 'b' and 'c'"),
     ],
 )
 def test_bad_rows_are_named(base: list[Record], head: list[Record], says: str) -> None:

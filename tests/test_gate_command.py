@@ -98,7 +98,7 @@ def test_the_margin_of_the_command_line_decides_what_is_held(
         (["zero.csv", "head.csv"], "time_median_s"),
         (["nan.csv", "head.csv"], "time_median_s: 'nan'"),
         (["other.csv", "head.csv"], "no case in common"),
-        (["head.csv", "head.csv"], "run h0 stands in BASE and in HEAD"),
+        (["head.csv", "head.csv"], "run 'h0' stands in BASE and in HEAD"),
         (["twice", "head.csv"], "stands in"),
         (["base.csv", "head.csv", "--fail-if-slower", "5"], "--fail-if-slower '5': expected"),
         (["base.csv", "head.csv", "--fail-if-slower", "0"], "expected a share above 0"),
@@ -122,6 +122,25 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert main(["gate", *arguments]) == 2
     err = capsys.readouterr().err
     assert says in err and err.count("\n") == 1 and "Traceback" not in err
+
+
+def test_no_bad_input_is_a_command_to_githubs_runner(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    evil = "x\n::error::owned"
+    twice = written("twice.csv", [row(evil, case_id=evil)])
+    written("named.csv", [row("n", case_id=evil)])
+    other = written("other.csv", [row("o")])
+    for verb, *files in (
+        ("gate", twice, twice),
+        ("gate", "named.csv", other),
+        ("gate", f"none{evil}.csv", other),
+        ("compare", "named.csv", other),
+    ):
+        assert main([verb, *files]) == 2
+        out, err = capsys.readouterr()
+        assert not any(line.lstrip().startswith("::") for line in (out + err).splitlines())
 
 
 def test_help_imports_neither_torch_nor_pandas_nor_scipy() -> None:

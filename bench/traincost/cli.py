@@ -62,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = verb.run(options)
         _flush()
     except BadInputError as e:
-        print(f"traincost {verb.name}: {e}", file=sys.stderr)
+        from traincost.show.github import for_log
+
+        print(for_log(f"traincost {verb.name}: {e}"), file=sys.stderr)
         return 2
     except BrokenPipeError:  # `| head`: whoever read has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

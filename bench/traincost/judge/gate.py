@@ -274,4 +274,4 @@ def _place(line: CaseVerdict) -> tuple[int, int, str]:
 
 def _some(records: Sequence[Record]) -> str:
     ids = list(dict.fromkeys(r.case_id for r in records))
-    return f"{len(ids)} ({ids[0]}" + (", …)" if len(ids) > 1 else ")")
+    return f"{len(ids)} ({ids[0]!r}" + (", …)" if len(ids) > 1 else ")")

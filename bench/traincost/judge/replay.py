@@ -72,8 +72,8 @@ def _by_pair(case_id: str, rows: Sequence[Record]) -> dict[int, Record]:
         assert row.pair is not None  # `is_paired`
         if row.pair in found:
             raise BadInputError(
-                f"case {case_id}, pair {row.pair}: runs {found[row.pair].run_id} and {row.run_id} "
-                "of one side; expected the files of one A/B"
+                f"case {case_id!r}, pair {row.pair}: runs {found[row.pair].run_id!r} and "
+                f"{row.run_id!r} of one side; expected the files of one A/B"
             )
         found[row.pair] = row
     return found

@@ -46,7 +46,7 @@ def checked(records: Sequence[Record], side: str) -> None:
         raise BadInputError(f"{side}: no rows; expected at least one measured case")
     seen: set[tuple[str, str]] = set()
     for record in records:
-        where = f"{side}, run {record.run_id}, case {record.case_id}"
+        where = f"{side}, run {record.run_id!r}, case {record.case_id!r}"
         if (record.run_id, record.case_id) in seen:
             raise BadInputError(f"{where}: there twice; expected one row per case and run")
         seen.add((record.run_id, record.case_id))
@@ -65,8 +65,8 @@ def cases_of(base: Sequence[Record], head: Sequence[Record]) -> list[Case]:
     both = {r.run_id for r in base} & {r.run_id for r in head}
     if both:
         raise BadInputError(
-            f"run {min(both)} stands in BASE and in HEAD; expected different runs, else a file is "
-            "compared with itself"
+            f"run {min(both)!r} stands in BASE and in HEAD; expected different runs, else a file "
+            "is compared with itself"
         )
     of_base, of_head = _by_case(base), _by_case(head)
     return [

@@ -8,6 +8,7 @@ command.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -89,6 +90,11 @@ def _data(text: str) -> str:
 def defused(text: str) -> str:
     """The same text with a zero-width space where a line would be a command to the runner."""
     return _COMMAND.sub("\\1:\u200b", text).replace("##[", "##\u200b[")
+
+
+def for_log(text: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Text that a step prints: defused where GitHub's runner reads it."""
+    return defused(text) if is_running(environ) else text
 
 
 def _append(file: Path, text: str) -> str | None:

@@ -75,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
     from traincost.judge.derived import BASELINES, costs, speedups
     from traincost.judge.lines import METRICS
     from traincost.show.compare import shown
+    from traincost.show.github import for_log
 
     if options.limit < 0:
         raise BadInputError(f"--limit {options.limit}: expected 0 or more")
@@ -93,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
         notes=[*found.notes, *notes],
     )
     _check_there_is_something(found)
-    print(shown(found, options.format, options.limit), end="")
+    print(for_log(shown(found, options.format, options.limit)), end="")
     return 0
 
 

@@ -107,8 +107,8 @@ def read_side(path: Path) -> list[Record]:
             key = (record.run_id, record.case_id)
             if key in files:
                 raise BadInputError(
-                    f"{file}: run {record.run_id}, case {record.case_id} stands in {files[key]}, "
-                    "too; expected each run once"
+                    f"{file}: run {record.run_id!r}, case {record.case_id!r} stands in "
+                    f"{files[key]}, too; expected each run once"
                 )
             files[key] = file
         found += records
