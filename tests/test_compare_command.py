@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -274,3 +275,18 @@ def test_nothing_that_compare_says_is_a_command_to_githubs_runner(
     for fmt in ("table", "csv", "json", "markdown"):
         text = shown(capsys, str(tmp_path), "--format", fmt, "--by", "commit")
         assert not any(line.lstrip().startswith("::") for line in text.splitlines())
+
+
+EVIL = "<img src=x> @everyone #1 [a](http://b.c) `x` *y*\n\n# title | http://d.e www.f.g"
+
+
+def test_markdown_leaves_names_that_others_wrote_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        row = replace(step(A100, 1), run_id=name, case_id=EVIL, commit=name + EVIL, host=EVIL)
+        (tmp_path / f"{name}.csv").write_text(to_csv([row]))
+    text = shown(capsys, str(tmp_path), "--format", "markdown", "--by", "commit")
+    assert "@everyone" in text
+    outside = "\n".join(re.sub("`[^`\n]*`", "", line) for line in text.splitlines())
+    assert not re.search(r"[<>@#`\[\]]|://|www", outside)

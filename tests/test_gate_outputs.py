@@ -20,13 +20,13 @@ from traincost.show.gate import (
     COLUMNS,
     LONGEST_COMMENT,
     MARKER,
-    code_span,
     gate_text,
     headline,
     note_lines,
     write,
 )
 from traincost.show.junit import junit_xml
+from traincost.show.tables import code_span
 
 EVIL = (
     "batch/::error::x\r::warning::y[a=`<img src=x>` @team #1 | ##[set-env]\x1b[31m\x00]"

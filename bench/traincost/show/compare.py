@@ -14,7 +14,7 @@ from itertools import groupby
 from traincost.judge.compare import Comparison
 from traincost.judge.lines import COSTS, METRICS, SPEEDUP, Line, Metric
 from traincost.judge.machines import Fact
-from traincost.show.tables import WIDTH, Cell, Format, Row, render
+from traincost.show.tables import WIDTH, Cell, Format, Row, left_alone, render
 from traincost.show.units import amount
 
 TITLE = "comparison"
@@ -150,7 +150,12 @@ def _block(
     rows = rows[:limit] if more else rows
     kept = [i for i in range(len(columns)) if any(row[i] not in (None, "") for row in rows)]
     cells = [[row[i] for i in kept] for row in rows]
-    text = render(title, [columns[i] for i in kept], cells, fmt, right)
+    names = [columns[i] for i in kept]
+    if fmt == "markdown":  # names were written by somebody else
+        right = [left_alone(name) for name in right]
+        names, title = [left_alone(name) for name in names], left_alone(title)
+        cells = [[left_alone(c) if isinstance(c, str) and c else c for c in row] for row in cells]
+    text = render(title, names, cells, fmt, right)
     said = f"{more:,} more; --limit 0 shows all\n"
     return text + (f"\n{said}" if more and fmt == "markdown" else said if more else "")
 
@@ -160,6 +165,8 @@ def _facts_block(facts: Sequence[Fact], base: str, other: str, fmt: Format) -> s
     same = ", ".join(f"{f.name} {_fact(f, f.base)}" for f in facts if not f.differs)
     title = f"machines: {other} against {base}"
     text = _block(title, ("what differs", *_headers(base, other)), rows, fmt) if rows else ""
+    if same and fmt == "markdown":
+        return text + f"\nThe same: {left_alone(same)}.\n"
     lines = textwrap.wrap(f"The same: {same}.", WIDTH) if same else []
     return text + "".join(f"{line}\n" for line in lines)
 

@@ -26,7 +26,7 @@ from traincost.judge.line import (
 from traincost.judge.policy import STATISTICAL
 from traincost.show import github
 from traincost.show.junit import junit_xml
-from traincost.show.tables import Format, Row, render
+from traincost.show.tables import Format, Row, code_span, render
 from traincost.show.units import amount
 
 COLUMNS = (
@@ -170,9 +170,3 @@ def _markdown(lines: Sequence[CaseVerdict]) -> str:
 
 def _span(line: CaseVerdict) -> str:
     return code_span(what(line))
-
-
-def code_span(text: str) -> str:
-    """Text that Markdown leaves alone: no tags, mentions, links or images come out of a name."""
-    plain = "".join(c if c.isprintable() else " " for c in text.replace("`", "'"))
-    return f"`{' '.join(plain.split()) or ' '}`"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Literal, get_args
@@ -18,6 +19,8 @@ Format = Literal["table", "csv", "json", "markdown"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 SECTION = "section"
 WIDTH = 100
+_HARMLESS = re.compile(r"(?:[^\W_]|[ .,;:%+()=·→-]|/(?!/))*")
+"""Letters, digits and marks of which neither Markdown nor GitHub makes anything; no `//`."""
 
 Cell = str | int | float | bool | None
 Row = Sequence[Cell]
@@ -112,3 +115,15 @@ def _shown(cell: Cell) -> str:
 
 def _yes_or_no(cell: bool) -> str:
     return "yes" if cell else "no"
+
+
+def code_span(text: str) -> str:
+    """Text that Markdown leaves alone: no tags, mentions, links or images come out of a name."""
+    plain = "".join(c if c.isprintable() else " " for c in text.replace("`", "'"))
+    return f"`{' '.join(plain.split()) or ' '}`"
+
+
+def left_alone(text: str) -> str:
+    """Text in a code span if Markdown could make something of it."""
+    harmless = _HARMLESS.fullmatch(text) and "www." not in text.casefold()
+    return text if harmless else code_span(text)
