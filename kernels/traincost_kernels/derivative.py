@@ -57,7 +57,7 @@ def _layers(value: Tensor) -> Iterator[Tensor]:
     if torch.compiler.is_compiling():
         yield value
         return
-    functorch = torch._C._functorch
+    functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
     while functorch.is_functorch_wrapped_tensor(value):
         if functorch.is_gradtrackingtensor(value):
             yield value
@@ -71,8 +71,9 @@ def _refuse_layer(op: str, value: Tensor) -> None:
             f"{op}: the fused kernels have no forward-mode derivative (torch.func.jvp, jacfwd, "
             "torch.autograd.forward_ad). Use PyTorch's own ops in its place."
         )
+    functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
     if not torch.compiler.is_compiling() and (
-        torch._C._functorch.is_gradtrackingtensor(value) and value.requires_grad
+        functorch.is_gradtrackingtensor(value) and value.requires_grad
     ):
         raise TransformError(
             f"{op}: torch.func.grad, vjp and jacrev cannot follow the fused kernels. Use "

@@ -147,14 +147,34 @@ def test_a_tangent_of_any_input_is_refused(entry: KernelEntry, kernel_device: st
 
 
 Transform = Callable[[Callable[[Tensor], Tensor], Tensor], Any]
+
+
+def one_row(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Any]:
+    """A derivative of one row, along itself."""
+
+    def derivative(row: Tensor) -> Any:
+        return torch.func.jvp(f, (row,), (row,))
+
+    return derivative
+
+
+def total(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A number."""
+
+    def number(value: Tensor) -> Tensor:
+        return f(value).sum()
+
+    return number
+
+
 TRANSFORMS: dict[str, Transform] = {
     "jvp": lambda f, x: torch.func.jvp(f, (x,), (x,)),
     "jacfwd": lambda f, x: torch.func.jacfwd(f)(x),
     "jvp of vmap": lambda f, x: torch.func.jvp(torch.vmap(f), (x,), (x,)),
-    "vmap of jvp": lambda f, x: torch.vmap(lambda row: torch.func.jvp(f, (row,), (row,)))(x),
-    "grad": lambda f, x: torch.func.grad(lambda value: f(value).sum())(x),
+    "vmap of jvp": lambda f, x: torch.vmap(one_row(f))(x),
+    "grad": lambda f, x: torch.func.grad(total(f))(x),
     "jacrev": lambda f, x: torch.func.jacrev(f)(x),
-    "hessian": lambda f, x: torch.func.hessian(lambda value: f(value).sum())(x),
+    "hessian": lambda f, x: torch.func.hessian(total(f))(x),
 }
 
 
@@ -168,7 +188,11 @@ def test_a_transform_of_torch_func_that_would_lose_the_derivative_is_refused(
 
 def test_in_forward_mode_what_has_no_tangent_is_taken(kernel_device: str) -> None:
     x = torch.ones(2, 3, device=kernel_device)
-    result = torch.func.jvp(lambda value: relu_squared(x) * value, (x,), (x,))
+
+    def scaled(value: Tensor) -> Tensor:
+        return relu_squared(x) * value
+
+    result = torch.func.jvp(scaled, (x,), (x,))
     assert torch.equal(result[1], relu_squared(x))
 
 

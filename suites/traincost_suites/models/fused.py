@@ -6,6 +6,8 @@ speedup can be told. The loss is fused with it: `fused_loss`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from traincost_kernels import cross_entropy, fused_mlp, layer_norm
@@ -73,7 +75,8 @@ def change(model: nn.Module, classes: dict[type[nn.Module], type[nn.Module]]) ->
         if type(module) in classes:
             if isinstance(module, nn.LSTM):
                 _require_plain(module)
-            module.__class__ = classes[type(module)]
+            found: Any = module
+            found.__class__ = classes[type(module)]
     return model
 
 
