@@ -129,7 +129,8 @@ class GpuWindow:
         missed: Refusal | None = None
         while len(kept) < REPETITIONS:
             steps, left = steps_in(length_s, step_s), int((budget_s - spent_s) / step_s)
-            if steps > left:
+            whole = steps <= left
+            if not whole:
                 steps = left if ran else max(1, left)
                 if kept or steps <= most:
                     break
@@ -139,6 +140,9 @@ class GpuWindow:
             work = work.then(self.recorder.take())
             spent_s += repetition.length_s
             step_s = repetition.step_s
+            if whole and repetition.length_s < length_s / 2:
+                most = 0  # the steps before it were held up, so that these were too few
+                continue
             moved = idle.edges or work.edges
             if COUNTER in idle.faults or COUNTER in work.faults or not moved:
                 break  # one repetition to see the GPU's state under load
