@@ -10,7 +10,7 @@ from virtual_gpu import VirtualGpu
 from traincost.data.profile import PROFILES
 from traincost.instruments.energy import Energy, NoMeter
 from traincost.instruments.energy_result import COUNTER
-from traincost.instruments.energy_window import CALIBRATING_S, CpuWindow
+from traincost.instruments.energy_window import CALIBRATING_S, PERIODS, REPETITIONS, CpuWindow
 from traincost.instruments.recorder import RecorderGoneError
 from traincost.instruments.recording import Recording
 
@@ -250,6 +250,21 @@ def test_a_step_that_takes_longer_than_it_was_timed_keeps_to_the_budget() -> Non
     gpu = VirtualGpu(step_s=1e-3)
     energy = gpu.window().window(gpu.step, 0.1e-3, QUICK)
     assert gpu.steps * gpu.step_s <= QUICK.energy_s + CALIBRATING_S / 0.1e-3 * gpu.step_s
+    assert energy.gpu_energy_j == pytest.approx(gpu.step_j, rel=0.01)
+
+
+def test_steps_that_were_held_up_at_first_do_not_make_a_repetition_too_short() -> None:
+    """A machine that stalls while the steps are calibrated makes them look long."""
+    gpu = VirtualGpu(step_s=1e-3)
+
+    def step() -> None:
+        if gpu.steps == 0:
+            gpu.history.last_for(0.5, gpu.idle_w)
+        gpu.step()
+
+    energy = gpu.window().window(step, gpu.step_s, PROFILES["standard"])
+    assert energy.energy_window_s is not None
+    assert energy.energy_window_s / REPETITIONS >= PERIODS * gpu.period_s / 2
     assert energy.gpu_energy_j == pytest.approx(gpu.step_j, rel=0.01)
 
 

@@ -19,7 +19,10 @@ LAYERS = (  # each imports from itself and from those before it
         ),
     ),
     ("judging", ("judge", "ab")),
-    ("showing", ("show", "verbs", "cli", "__main__", "collecting", "plugin", "running", "side")),
+    (
+        "showing",
+        ("show", "verbs", "cli", "__main__", "closing", "collecting", "plugin", "running", "side"),
+    ),
 )
 ROOTS = {"traincost", "traincost_kernels", "traincost_suites"}
 

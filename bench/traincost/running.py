@@ -1,8 +1,7 @@
-"""A pytest session that measures: the hooks around its cases, and what it says at the end."""
+"""A pytest session that measures: the hooks around its cases, and what it was told to run."""
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from traincost.assemble import bare_record
+from traincost.closing import quieten_benchmark_table, say_results
 from traincost.collecting import CASE, UNAVAILABLE, Plan, name_cases, plan
 from traincost.data.errors import BadInputError
 from traincost.data.record import Status
@@ -24,8 +23,6 @@ from traincost.machine.processor import measuring_cpus, pinned
 from traincost.passes import Passes, wall_time
 from traincost.session import ResultsNotSavedError, Run, choose_devices, finished_cases
 from traincost.show.progress import CaseProgress
-from traincost.show.static import static_table
-from traincost.show.summary import WIDTH, cost_table, reason_lines, status_line, wall_time_line
 from traincost.side import Side
 from traincost.snapshot import seed_all
 from traincost.static_cost import StaticCost
@@ -74,7 +71,7 @@ class CostSession:
             pytest.exit(str(e), returncode=BAD_INPUT)
         items[:] = session.plan.items
         config.hook.pytest_deselected(items=session.plan.deselected)
-        _quieten_benchmark_table(config, session.plan)
+        quieten_benchmark_table(config, session.plan)
         if hasattr(config, "workeroutput"):  # a worker of xdist: tells the process that reports
             config.workeroutput["cost_cases"] = len(session.plan.cases)
         return session
@@ -257,21 +254,8 @@ class CostSession:
             )
         if not records:
             return
-        measured = [r for r in records if r.arch is None]
-        compiled = [r for r in records if r.arch is not None]
-        if measured:
-            terminalreporter.section("training cost")
-            _write(terminalreporter, cost_table(measured))
-        if compiled:
-            terminalreporter.section("static kernel cost")
-            _write(terminalreporter, static_table(compiled))
-        for line in reason_lines(records):
-            terminalreporter.write_line(line)
         wall = wall_time(self.passes, _now_s() - self.started_s, self.in_tests_s)
-        terminalreporter.write_line(wall_time_line(wall))
-        terminalreporter.write_line(
-            f"{len(records)} rows ({status_line(records)}) in {_shown(self.run.file.path)}"
-        )
+        say_results(terminalreporter, records, wall, self.run.file.path)
 
 
 def _of_side(config: Any, side_plan: SidePlan, planned: Plan) -> Plan:
@@ -286,26 +270,6 @@ def _now_s() -> float:
     return time.perf_counter()
 
 
-def _shown(path: Path) -> Path:
-    """Relative to the current folder where it lies below it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _write(terminalreporter: Any, renderable: Any) -> None:
-    """Print through pytest's own writer, at most `WIDTH` columns wide."""
-    writer = terminalreporter._tw
-    console = Console(
-        file=io.StringIO(),
-        width=min(WIDTH, writer.fullwidth) if terminalreporter.isatty else WIDTH,
-        force_terminal=writer.hasmarkup,
-        color_system="standard" if writer.hasmarkup else None,
-    )
-    with console.capture() as captured:
-        console.print(renderable)
-    for line in captured.get().splitlines():
-        terminalreporter.write_line(line.rstrip())
-
-
 def _timing_off(config: Any) -> str | None:
     """Why pytest-benchmark measures nothing in this session; None if it does."""
     benchmarks = config._benchmarksession
@@ -316,18 +280,3 @@ def _timing_off(config: Any) -> str | None:
     if benchmarks.disabled:
         return "timing is off (--benchmark-disable or xdist)"
     return None
-
-
-def _quieten_benchmark_table(config: Any, planned: Plan) -> None:
-    """Our table says what pytest-benchmark's would, in half the width.
-
-    It stays where somebody asks for it: -v, --benchmark-verbose, --benchmark-compare, or benchmarks
-    that are not ours among the tests.
-    """
-    benchmarks = config._benchmarksession
-    others = any(
-        "benchmark" in getattr(i, "fixturenames", ()) and CASE not in i.stash for i in planned.items
-    )
-    asked = config.getoption("benchmark_compare") or config.getoption("benchmark_verbose")
-    if not others and not asked and config.getoption("verbose") <= 0:
-        benchmarks.quiet = True
