@@ -13,8 +13,9 @@ LAYERS = (  # each imports from itself and from those before it
     (
         "measuring",
         (
-            *("assemble", "calibrate", "child", "fixture", "measure", "passes", "rates"),
-            *("session", "snapshot", "watch", "watch_gpu"),
+            *("assemble", "calibrate", "case_fixture", "child", "fixture", "measure", "passes"),
+            *("rates", "run_fixture", "session", "snapshot", "train", "training", "watch"),
+            "watch_gpu",
         ),
     ),
     ("judging", ("judge", "ab")),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from traincost.data.case import Case, case_from_test
+from traincost.data.case import CASE_FIXTURE, Case, case_from_test
 from traincost.data.errors import BadInputError
 from traincost.session import Devices
 
@@ -29,7 +29,7 @@ class Plan:
 
 def name_cases(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """The cost cases among the items, each stashed with its `Case`; no two may have one name."""
-    cases = [i for i in items if "train_cost" in getattr(i, "fixturenames", ())]
+    cases = [i for i in items if CASE_FIXTURE in getattr(i, "fixturenames", ())]
     seen: dict[str, pytest.Item] = {}
     for item in cases:
         case = _case_of(item)

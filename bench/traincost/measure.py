@@ -118,6 +118,13 @@ def measure(work: Work, bench: Bench) -> Measured:
     timing = _timing(work, bench, start)
     if not bench.profile.untimed:
         return Measured(timing)
+    return untimed(work, bench, start, timing, lambda: _restored_only(_losses(work), work, start))
+
+
+def untimed(
+    work: Work, bench: Bench, start: Snapshot, timing: Timing, losses: Callable[[], Losses]
+) -> Measured:
+    """The passes after the timed ones, each from `start`; `losses` takes its steps from there."""
     with bench.passing("arithmetic"):
         _settle(work, bench, start)
         _set_up(work)
@@ -133,9 +140,9 @@ def measure(work: Work, bench: Bench) -> Measured:
         )
     with bench.passing("loss"):
         start.restore()
-        losses = _restored_only(_losses(work), work, start)
+        lost = losses()
     if bench.profile.one_of_many:
-        return Measured(timing, arithmetic, launches, memory, losses)
+        return Measured(timing, arithmetic, launches, memory, lost)
     with bench.passing("energy"):
         start.restore()
         step_s = sorted(timing.rounds_s)[len(timing.rounds_s) // 2]
@@ -143,7 +150,7 @@ def measure(work: Work, bench: Bench) -> Measured:
             energy = bench.energy.window(work.step, step_s, bench.profile)
         else:
             energy = Energy(notes=dict.fromkeys(("gpu_energy_j", "cpu_energy_j"), WITH_SET_UP))
-    return Measured(timing, arithmetic, launches, memory, losses, energy)
+    return Measured(timing, arithmetic, launches, memory, lost, energy)
 
 
 def run_once(work: Work, bench: Bench) -> None:
@@ -209,7 +216,7 @@ def _losses(work: Work) -> Losses:
         result = work.step()
         if result is None:
             return Losses(notes={"loss_first": "the step returns no loss"})
-        loss = _number(result)
+        loss = number_of(result)
         if loss is None:
             kind = type(result).__name__
             reason = f"the step returned a {kind} that is not one number, expected its loss"
@@ -239,7 +246,7 @@ def _restored_only(losses: Losses, work: Work, start: Snapshot) -> Losses:
     return Losses(None, None, None, losses.diverged_at, notes)
 
 
-def _number(result: Any) -> float | None:
+def number_of(result: Any) -> float | None:
     """A loss as a float, if it is one number; waits for the device."""
     if hasattr(result, "numel"):
         return float(result.detach()) if result.numel() == 1 else None

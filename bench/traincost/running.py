@@ -7,17 +7,17 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from rich.console import Console
 
 from traincost.assemble import bare_record
+from traincost.case_fixture import CaseFixture, TrainCostUsageError
 from traincost.collecting import CASE, UNAVAILABLE, Plan, name_cases, plan
 from traincost.data.errors import BadInputError
 from traincost.data.record import Status
 from traincost.data.side_plan import SidePlan
-from traincost.fixture import TrainCost, TrainCostUsageError
 from traincost.instruments.clock import Clock
 from traincost.machine.oom import free_memory_of, is_out_of_memory
 from traincost.machine.processor import measuring_cpus, pinned
@@ -29,7 +29,8 @@ from traincost.side import Side
 from traincost.snapshot import seed_all
 
 BAD_INPUT = 2
-FIXTURE = pytest.StashKey[TrainCost]()
+FixtureT = TypeVar("FixtureT", bound=CaseFixture)
+FIXTURE = pytest.StashKey[CaseFixture]()
 
 
 @dataclass(eq=False)  # a plugin is itself, and hashable
@@ -94,9 +95,15 @@ class CostSession:
         item.add_marker(pytest.mark.benchmark(**options), append=False)
         return clock
 
-    def fixture_for(self, item: pytest.Item, clock: Clock, benchmark: Any) -> TrainCost:
-        """The `train_cost` of one case."""
-        item.stash[FIXTURE] = fixture = TrainCost(
+    def fixture_for(
+        self, kind: type[FixtureT], item: pytest.Item, clock: Clock, benchmark: Any
+    ) -> FixtureT:
+        """The `train_cost` or `train_run` of one case."""
+        if FIXTURE in item.stash:
+            raise TrainCostUsageError(
+                f"{item.nodeid} asks for train_cost and train_run; expected one of them"
+            )
+        fixture = kind(
             case=item.stash[CASE],
             run=self.run,
             benchmark=benchmark,
@@ -104,6 +111,8 @@ class CostSession:
             passing=self.passes.passing,
             timing_off=self.timing_off is not None,
         )
+        stashed: CaseFixture = fixture
+        item.stash[FIXTURE] = stashed
         return fixture
 
     # --- hooks around the cases ---------------------------------------------------------------
@@ -172,7 +181,7 @@ class CostSession:
             result = yield
             if not fixture.called:
                 raise TrainCostUsageError(
-                    "train_cost was asked for and never called; expected one call in the test"
+                    f"{fixture.name} was asked for and never called; expected one call in the test"
                 )
             return result
         except ResultsNotSavedError as e:

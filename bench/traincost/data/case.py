@@ -31,6 +31,8 @@ AXIS_COLUMNS = (
 _DTYPE_NAMES = {"float64": "fp64", "float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 DTYPES = frozenset(_DTYPE_NAMES.values())  # that a model's parameters are checked against
 INTEGER_AXES = ("batch_size", "seq_len", "dataset_samples", "seed", "world_size")
+CASE_FIXTURE = "_cost_clock"
+"""The pytest fixture that `train_cost` and `train_run` ask for: who has it is a case."""
 DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
         "impl": "eager",
