@@ -125,10 +125,10 @@ def _reached(
     trained: Trained, measured: Measured, device: str
 ) -> tuple[dict[str, float], dict[str, str]]:
     """The columns of a target that was reached, and notes of those that stay empty."""
-    steps = trained.steps_to_target
-    if steps is None:
+    steps, time_s = trained.steps_to_target, trained.time_to_target_s
+    if steps is None or time_s is None:
         return {}, {} if trained.missed is None else {"steps_to_target": trained.missed}
-    reached = {"steps_to_target": float(steps), "time_to_target_s": trained.train_s}
+    reached = {"steps_to_target": float(steps), "time_to_target_s": time_s}
     column = "cpu_energy_j" if device == "cpu" else "gpu_energy_j"
     step_j: float | None = getattr(measured.energy, column)
     if step_j is None:

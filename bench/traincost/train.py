@@ -9,11 +9,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 
+from traincost.calibrate import benchmark_outside_pytest
+from traincost.data.profile import current_profile
 from traincost.instruments import contention
-from traincost.instruments.clock import RoundsDone
+from traincost.instruments.clock import Clock, RoundsDone
+from traincost.instruments.energy import NoSource
+from traincost.machine.device import open_device
 from traincost.measure import Bench, Losses, Timing, number_of
 from traincost.training import Budget, Evaluation, Target, Training
 
@@ -24,6 +28,7 @@ class Trained:
 
     timing: Timing
     train_s: float  # all steps, evaluation apart
+    time_to_target_s: float | None  # of the steps up to the target
     losses: Losses
     evaluation: Evaluation  # the last one
     steps_to_target: int | None
@@ -52,11 +57,29 @@ def train(training: Training, target: Target | None, budget: Budget, bench: Benc
     return Trained(
         timing=timing,
         train_s=math.fsum(course.rounds_s),
+        time_to_target_s=course.time_to_target_s,
         losses=course.losses(),
         evaluation=course.evaluation,
         steps_to_target=course.steps_to_target,
         missed=course.missed(),
     )
+
+
+def train_alone(training: Training, target: Target | None, budget: Budget, device: str) -> Trained:
+    """The same outside a case: a trial of a search, whose cost is to be known. `device` is a kind.
+
+    Its passes are nobody's, and it is saved nowhere.
+    """
+    clock = Clock(open_device(device))
+    bench = Bench(
+        device=clock.device,
+        clock=clock,
+        energy=NoSource("not asked for"),
+        profile=current_profile(),
+        benchmark=benchmark_outside_pytest(clock),
+        passing=lambda name: nullcontext(),
+    )
+    return train(training, target, budget, bench)
 
 
 @dataclass
@@ -74,6 +97,7 @@ class _Course:
     last: float | None = None
     evaluation: Evaluation = field(default_factory=dict[str, float])
     steps_to_target: int | None = None
+    time_to_target_s: float | None = None
     diverged: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -119,9 +143,10 @@ class _Course:
         if self.target.name not in self.evaluation:
             given = ", ".join(self.evaluation) or "nothing"
             raise ValueError(f"target {self.target}: the evaluation gives {given}; expected it too")
-        if self.target.met_by(self.evaluation[self.target.name]):
-            self.steps_to_target = self.steps
-            raise RoundsDone
+        if self.steps_to_target is None and self.target.met_by(self.evaluation[self.target.name]):
+            self.steps_to_target, self.time_to_target_s = self.steps, math.fsum(self.rounds_s)
+            if self.budget.stop_at_target:
+                raise RoundsDone
 
     def _end_diverged(self, name: str, value: float) -> None:
         self.diverged = {name: f"{value} at step {self.steps}"}

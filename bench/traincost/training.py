@@ -95,6 +95,8 @@ class Budget:
     steps: int
     evaluate_every: int
     seconds: float | None = None
+    stop_at_target: bool = True
+    """False: train on to the end; steps and time to target are those of its first evaluation."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "evaluate_every"):

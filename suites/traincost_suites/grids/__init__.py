@@ -17,11 +17,12 @@ import pytest
 from traincost.data.profile import current_profile
 from traincost_suites.grids.axes import PLATFORMS, Grid, Platform, Product
 from traincost_suites.grids.cost import COST
+from traincost_suites.grids.remedies import REMEDIES
 
 __all__ = ["GRIDS", "PLATFORMS", "PROFILE_ORDER", "Platform", "Product", "grid", "products"]
 
 PROFILE_ORDER = ("quick", "standard", "full")
-GRIDS: Mapping[str, Grid] = MappingProxyType({**COST})
+GRIDS: Mapping[str, Grid] = MappingProxyType({**COST, **REMEDIES})
 
 
 def products(name: str, profile: str) -> list[Product]:
@@ -39,13 +40,17 @@ def products(name: str, profile: str) -> list[Product]:
 
 
 def grid(name: str, profile: str | None = None) -> tuple[list[str], list[object]]:
-    """Names and cases for `pytest.mark.parametrize(*grid("batch"))`, in this run's profile."""
+    """Names and cases for `pytest.mark.parametrize(*grid("batch"))`, in this run's profile.
+
+    A case of two products, a larger one and a part of it in a smaller profile, is taken once.
+    """
     chosen = products(name, profile or current_profile().name)
     names = [*chosen[0].axes, "device", "dtype"]
-    cases: list[object] = []
+    cases: dict[tuple[object, ...], object] = {}
     for p in chosen:
         marks = [pytest.mark.gate] if p.gate else []
         for platform in p.platforms:
             for values in product(*p.axes.values()):
-                cases.append(pytest.param(*values, *platform, marks=marks))
-    return names, cases
+                case = (*values, *platform)
+                cases.setdefault(case, pytest.param(*case, marks=marks))
+    return names, list(cases.values())
