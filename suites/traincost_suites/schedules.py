@@ -1,9 +1,8 @@
 """Learning-rate schedules: the rate of each step, as a share of the peak rate.
 
-Of T steps, t counted from 0; from T on the rate stays at its last. Closed forms, so that they can
-be asked beyond their horizon. `plateau` alone looks at the training: it is torch's
-`ReduceLROnPlateau` on the mean training loss of a window of steps, whose reading makes the device
-wait once a window.
+Closed forms of t, counted from 0, of T steps; beyond them the rate stays at its last. `plateau`
+alone looks at the training: it is torch's `ReduceLROnPlateau` on the mean training loss of a window
+of steps, whose reading makes the device wait once a window.
 """
 
 from __future__ import annotations
@@ -92,7 +91,9 @@ class Scheduled:
 
     def before(self) -> None:
         """Set the rate of the coming step."""
-        set_rate(self.optimizer, self.peak * self.share(self.taken, self.steps))
+        set_rate(
+            self.optimizer, self.peak * self.share(min(self.taken, self.steps - 1), self.steps)
+        )
         self.taken += 1
 
     def after(self, loss: Tensor) -> None:

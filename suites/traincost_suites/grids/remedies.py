@@ -89,7 +89,9 @@ REMEDIES: Mapping[str, Grid] = MappingProxyType(
             _targets("full", "quadratic saddle digits text", _EVERY, (0, 1, 2, 3, 4), CPU, FP32),
         ),
         "constant_rate": (
+            _rates("quick", "quadratic", "momentum", (0,), CPU),
             _rates("quick", "digits", "momentum", (0,), CPU, FP32),
+            _rates("standard", "quadratic", "sgd adam", (0,), CPU),
             _rates("standard", "digits", "momentum adam", _THREE, CPU),
             _rates("standard", "text", "adam", (0,), CPU, FP32),
             _rates("full", "text", "momentum adam", _THREE, CPU, FP32),
