@@ -275,3 +275,15 @@ def test_without_timing_one_step_is_taken_and_nothing_saved(tmp_path: Path) -> N
     done = run_pytest(project, "-k", "reached", "--benchmark-disable", CUDA_VISIBLE_DEVICES="")
     assert done.code == 0, done.output
     assert not done.results.exists()
+
+
+def test_the_table_shows_the_steps_to_the_target_and_a_dash_where_it_was_missed(
+    outcome: Outcome,
+) -> None:
+    table = outcome.output.split("training cost")[1]
+    (header,) = (line for line in table.splitlines() if line.startswith("case"))
+    assert header.split()[-2:] == ["steps", "status"]
+    shown = {line.split()[-1]: line.split()[-2] for line in table.splitlines() if "µs" in line}
+    assert shown["diverged"] == "-"
+    reached = str(row(outcome, "a/reached").steps_to_target)
+    assert any(line.split()[-2:] == [reached, "ok"] for line in table.splitlines())
