@@ -94,6 +94,7 @@ def test_a_loss_that_is_not_finite_ends_the_training_as_diverged(value: float) -
     assert found.losses.diverged_at == 6
     assert found.losses.notes == {"loss_last": f"{value} at step 6"}
     assert found.losses.loss_last is None
+    assert found.evaluation == {}, "that of step 4 is no result of a training that diverged"
     assert found.missed == "not reached, diverged at step 6"
     assert status_of(Measured(found.timing, losses=found.losses))[0] == Status.DIVERGED
 

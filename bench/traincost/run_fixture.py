@@ -47,7 +47,7 @@ class TrainRun(CaseFixture):
         first with whatever is compiled or allocated in it included), `energy_to_target_j` (energy
         of a step times steps). Not reached: they are empty, a note says how far it came, and the
         status is `ok`. A loss or evaluation that is no finite number ends the training as
-        `diverged`.
+        `diverged`, and no evaluation is kept.
 
         Args:
             make: Builds the training at its start from a seed.

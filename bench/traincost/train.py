@@ -150,7 +150,7 @@ class _Course:
 
     def _end_diverged(self, name: str, value: float) -> None:
         self.diverged = {name: f"{value} at step {self.steps}"}
-        self.evaluation = {k: v for k, v in self.evaluation.items() if math.isfinite(v)}
+        self.evaluation = {}  # an earlier one may look good: it is no result of this training
         raise RoundsDone
 
     def losses(self) -> Losses:
