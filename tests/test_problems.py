@@ -17,7 +17,6 @@ from traincost_suites.problems.learned import samples_of, shuffled_batches
 from traincost_suites.problems.quadratic import CONDITION, Quadratic
 from traincost_suites.problems.saddle import DeepLinear
 from traincost_suites.problems.training import Recipe, training_of
-from traincost_suites.schedules import NAMES
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -135,11 +134,10 @@ def test_an_epoch_has_every_sample_once_and_the_next_another_order() -> None:
 
 
 def test_a_training_goes_on_beyond_its_batches_and_its_schedule() -> None:
-    for schedule in NAMES:
-        training = training_of(problem_of("digits"), Recipe("sgd", 0.1, schedule), 0, "cpu")
-        for _ in range(1010):
-            training.step()
-        assert math.isfinite(training.evaluate()["loss_heldout"]) or schedule == "rising"
+    training = training_of(problem_of("digits"), Recipe("sgd", 0.1, "one-cycle"), 0, "cpu")
+    for _ in range(1010):
+        training.step()
+    assert math.isfinite(training.evaluate()["loss_heldout"])
 
 
 def test_an_unknown_problem_is_refused() -> None:
