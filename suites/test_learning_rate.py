@@ -8,7 +8,8 @@ optimizer or one on a bounded surface may end in a bad place without ever being 
 
 `schedule` trains under one, to the end of the budget: `loss_heldout` at the end is what a schedule
 buys, `steps_to_target` the first evaluation at the target, which a schedule that keeps its rate low
-for long reaches later. Each has the peak rate (`metric_learning_rate`) of a search of its own.
+for long reaches later. Each has the peak rate (`metric_learning_rate`) of a search of its own, for
+the fewest steps to the target and not for the lowest end.
 `plateau` halves the rate when the training loss no longer falls.
 
 `find_rate` compares ways to a rate by what they cost, `metric_search_time_s`,
