@@ -14,7 +14,7 @@ from __future__ import annotations
 import pytest
 
 from traincost.fixture import TrainCost
-from traincost_suites.kernel_grids import fused_cases
+from traincost_suites.grids.kernels import fused_cases
 
 
 @pytest.mark.parametrize(*fused_cases())

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from traincost.fixture import TrainCost
-from traincost_suites.kernel_grids import copy_cases, kernel_cases
+from traincost_suites.grids.kernels import copy_cases, kernel_cases
 from traincost_suites.trainee import torch_dtype
 
 

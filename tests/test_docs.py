@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from two_machines import A100, H100, benchmark_json, write_liger, write_runs
 from traincost.cli import VERBS
 from traincost.data.profile import PROFILES
 from traincost.data.record import COLUMNS, Status
+from traincost.data.results import read_records
 from traincost.fixture import TrainCost
+from traincost.run_fixture import TrainRun
+from traincost.training import Budget, Training
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
@@ -150,6 +154,29 @@ def test_every_argument_of_train_cost_is_documented() -> None:
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     wanted = list(inspect.signature(TrainCost.__call__).parameters)[1:]
     assert named[: len(wanted)] == wanted
+
+
+def test_every_argument_of_train_run_is_documented() -> None:
+    text = (ROOT / "docs/reference.md").read_text().split("## `train_run`")[1]
+    named = re.findall(r"^\| `(\w+)` \|", text, re.M)
+    wanted = list(inspect.signature(TrainRun.__call__).parameters)[1:]
+    assert named[: len(wanted)] == wanted
+    for kind in (Training, Budget):
+        (shown,) = re.findall(rf"`{kind.__name__}\(([^)]*)\)`", text)
+        assert [part.split("=")[0].strip() for part in shown.split(",")] == [
+            f.name for f in fields(kind)
+        ]
+
+
+def test_the_training_of_the_documentation_reaches_its_target(tmp_path: Path) -> None:
+    (suite,) = (text for _, text in blocks("python") if "def test_to_target" in text)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "my_suite.py").write_text(suite)
+    run(tmp_path, FIRST)
+    (file,) = (tmp_path / "results").glob("*.csv")
+    reached = [r.steps_to_target for r in read_records(file) if r.device == "cpu"]
+    assert len(reached) == 6
+    assert None not in reached
 
 
 def test_every_status_and_profile_is_documented_as_it_is() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from traincost.data.profile import PROFILES
 from traincost_suites.grids import GRIDS, PLATFORMS, PROFILE_ORDER, grid, products
+from traincost_suites.grids.cost import COST
 from traincost_suites.models import family
 from traincost_suites.work import PHASES
 
@@ -18,7 +19,7 @@ def cases(name: str, profile: str) -> list[dict[str, Any]]:
 
 
 def of_device(device: str, profile: str) -> int:
-    return sum(case["device"] == device for name in GRIDS for case in cases(name, profile))
+    return sum(case["device"] == device for name in COST for case in cases(name, profile))
 
 
 def test_the_profiles_are_those_of_the_plugin() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from traincost_kernels.catalog import CATALOG, IN_PLACE
-from traincost_suites.kernel_grids import kernel_cases
+from traincost_suites.grids.kernels import kernel_cases
 from traincost_suites.kernel_work import (
     IMPLS,
     ImplUnavailableError,

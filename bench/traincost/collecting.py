@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 
-from traincost.data.case import WITHOUT_RUNNING, Case, case_from_test
+from traincost.data.case import (
+    CASE_FIXTURES,
+    RUN_FIXTURE,
+    WITHOUT_RUNNING,
+    Case,
+    case_from_test,
+)
 from traincost.data.errors import BadInputError
 from traincost.session import Devices
 
 CASE = pytest.StashKey[Case]()
 UNAVAILABLE = pytest.StashKey[str]()
 KINDS = ("cpu", "cuda")
-RUN, COMPILED = "train_cost", "static_cost"
-FIXTURES = frozenset({RUN, COMPILED})
-"""A test that asks for one of them is a case."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Plan:
 
 def name_cases(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """The cost cases among the items, each stashed with its `Case`; no two may have one name."""
-    cases = [i for i in items if FIXTURES.intersection(getattr(i, "fixturenames", ()))]
+    cases = [i for i in items if CASE_FIXTURES.intersection(getattr(i, "fixturenames", ()))]
     seen: dict[str, pytest.Item] = {}
     for item in cases:
         case = _case_of(item)
@@ -56,7 +59,7 @@ def _case_of(item: Any) -> Case:
         case = case_from_test(item.path.stem, name, params)
     except ValueError as e:
         raise BadInputError(str(e)) from e
-    return case if RUN in item.fixturenames else replace(case, defaults=WITHOUT_RUNNING)
+    return case if RUN_FIXTURE in item.fixturenames else replace(case, defaults=WITHOUT_RUNNING)
 
 
 def _named(callspec: Any) -> dict[str, Any]:

@@ -119,6 +119,13 @@ def measure(work: Work, bench: Bench) -> Measured:
     timing = _timing(work, bench, start)
     if not bench.profile.untimed:
         return Measured(timing)
+    return untimed(work, bench, start, timing, lambda: _restored_only(_losses(work), work, start))
+
+
+def untimed(
+    work: Work, bench: Bench, start: Snapshot, timing: Timing, losses: Callable[[], Losses]
+) -> Measured:
+    """The passes after the timed ones, each from `start`; `losses` takes its steps from there."""
     with bench.passing("arithmetic"):
         _settle(work, bench, start)
         _set_up(work)
@@ -135,8 +142,8 @@ def measure(work: Work, bench: Bench) -> Measured:
     energy = NOT_IN_AN_AB if bench.profile.one_of_many else _energy(work, bench, start, timing)
     with bench.passing("loss"):  # the last one: how the model then stands depends on no clock
         start.restore()
-        losses = _restored_only(_losses(work), work, start)
-    return Measured(timing, arithmetic, launches, memory, losses, energy)
+        lost = losses()
+    return Measured(timing, arithmetic, launches, memory, lost, energy)
 
 
 def _energy(work: Work, bench: Bench, start: Snapshot, timing: Timing) -> Energy:
@@ -211,7 +218,7 @@ def _losses(work: Work) -> Losses:
         result = work.step()
         if result is None:
             return Losses(notes={"loss_first": "the step returns no loss"})
-        loss = _number(result)
+        loss = number_of(result)
         if loss is None:
             kind = type(result).__name__
             reason = f"the step returned a {kind} that is not one number, expected its loss"
@@ -241,7 +248,7 @@ def _restored_only(losses: Losses, work: Work, start: Snapshot) -> Losses:
     return Losses(None, None, None, losses.diverged_at, notes)
 
 
-def _number(result: Any) -> float | None:
+def number_of(result: Any) -> float | None:
     """A loss as a float, if it is one number; waits for the device."""
     if hasattr(result, "numel"):
         return float(result.detach()) if result.numel() == 1 else None

@@ -1,7 +1,7 @@
 """The pytest plugin: options, which cases run, and the fixture. Light until a case is collected.
 
 An unrelated pytest run pays for these few hooks and nothing else: torch, pandas and rich are
-imported when a test that asks for `train_cost` or `static_cost` has been collected.
+imported when a test that asks for `train_cost`, `train_run` or `static_cost` has been collected.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from traincost.data.case import CASE_FIXTURES, RUN_FIXTURE
 from traincost.data.profile import DEFAULT_PROFILE, choose_one_of_many, choose_profile
 from traincost.data.side_plan import SidePlan
 
 if TYPE_CHECKING:
     from traincost.fixture import TrainCost
     from traincost.instruments.clock import Clock
+    from traincost.run_fixture import TrainRun
     from traincost.running import CostSession
     from traincost.static_cost import StaticCost
 
@@ -80,7 +82,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = metafunc.definition.iter_markers("parametrize")
     taken = any("device" in _names_of(mark) for mark in marks)
     own_fixture = "device" in metafunc.definition._fixtureinfo.name2fixturedefs
-    if "train_cost" in names and "device" in names and not taken and not own_fixture:
+    if RUN_FIXTURE in names and "device" in names and not taken and not own_fixture:
         metafunc.parametrize("device", ["cpu", "cuda"])
 
 
@@ -92,8 +94,7 @@ def _names_of(mark: pytest.Mark) -> list[str]:
 @pytest.hookimpl(trylast=True)  # after -k and -m have had their say
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take up the session's work if there is a cost case among the tests."""
-    asked = {"train_cost", "static_cost"}
-    if not any(asked.intersection(getattr(item, "fixturenames", ())) for item in items):
+    if not any(CASE_FIXTURES.intersection(getattr(i, "fixturenames", ())) for i in items):
         return
     from traincost.running import CostSession
 
@@ -112,7 +113,19 @@ def _cost_clock(request: pytest.FixtureRequest) -> Clock:
 @pytest.fixture
 def train_cost(request: pytest.FixtureRequest, _cost_clock: Clock, benchmark: Any) -> TrainCost:
     """Measure one training step and leave its row in the result CSV: `TrainCost.__call__`."""
-    return request.config.stash[SESSION].fixture_for(request.node, _cost_clock, benchmark)
+    from traincost.fixture import TrainCost
+
+    session = request.config.stash[SESSION]
+    return session.fixture_for(TrainCost, request.node, _cost_clock, benchmark)
+
+
+@pytest.fixture
+def train_run(request: pytest.FixtureRequest, _cost_clock: Clock, benchmark: Any) -> TrainRun:
+    """Train to a target and leave its row in the result CSV: `TrainRun.__call__`."""
+    from traincost.run_fixture import TrainRun
+
+    session = request.config.stash[SESSION]
+    return session.fixture_for(TrainRun, request.node, _cost_clock, benchmark)
 
 
 @pytest.fixture

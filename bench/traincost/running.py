@@ -6,17 +6,17 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from traincost.assemble import bare_record
+from traincost.case_fixture import CaseFixture, TrainCostUsageError
 from traincost.closing import quieten_benchmark_table, say_results
 from traincost.collecting import CASE, UNAVAILABLE, Plan, name_cases, plan
 from traincost.data.errors import BadInputError
 from traincost.data.record import Status
 from traincost.data.side_plan import SidePlan
-from traincost.fixture import TrainCost, TrainCostUsageError
 from traincost.instruments.clock import Clock
 from traincost.machine.oom import free_memory_of, is_out_of_memory
 from traincost.machine.processor import measuring_cpus, pinned
@@ -28,7 +28,8 @@ from traincost.snapshot import seed_all
 from traincost.static_cost import StaticCost
 
 BAD_INPUT = 2
-FIXTURE = pytest.StashKey[TrainCost | StaticCost]()
+FixtureT = TypeVar("FixtureT", bound=CaseFixture)
+FIXTURE = pytest.StashKey[CaseFixture | StaticCost]()
 
 
 @dataclass(eq=False)  # a plugin is itself, and hashable
@@ -93,9 +94,11 @@ class CostSession:
         item.add_marker(pytest.mark.benchmark(**options), append=False)
         return clock
 
-    def fixture_for(self, item: pytest.Item, clock: Clock, benchmark: Any) -> TrainCost:
-        """The `train_cost` of one case."""
-        item.stash[FIXTURE] = fixture = TrainCost(
+    def fixture_for(
+        self, kind: type[FixtureT], item: pytest.Item, clock: Clock, benchmark: Any
+    ) -> FixtureT:
+        """The `train_cost` or `train_run` of one case."""
+        fixture = kind(
             case=item.stash[CASE],
             run=self.run,
             benchmark=benchmark,
@@ -103,13 +106,13 @@ class CostSession:
             passing=self.passes.passing,
             timing_off=self.timing_off is not None,
         )
+        _stash(item, fixture)
         return fixture
 
     def static_fixture_for(self, item: pytest.Item) -> StaticCost:
         """The `static_cost` of one case."""
-        item.stash[FIXTURE] = fixture = StaticCost(
-            case=item.stash[CASE], run=self.run, saving=self.timing_off is None
-        )
+        fixture = StaticCost(item.stash[CASE], self.run, saving=self.timing_off is None)
+        _stash(item, fixture)
         return fixture
 
     # --- hooks around the cases ---------------------------------------------------------------
@@ -187,7 +190,7 @@ class CostSession:
             if not is_out_of_memory(e):
                 raise
             self._put_bare(pyfuncitem, Status.OOM, f"{type(e).__name__}: {e}")
-            if isinstance(fixture, TrainCost):
+            if isinstance(fixture, CaseFixture):
                 free_memory_of(e, fixture.clock.device)
             return True
         finally:
@@ -264,6 +267,16 @@ def _of_side(config: Any, side_plan: SidePlan, planned: Plan) -> Plan:
     items = side.choose(planned.items)
     gone = [i for i in planned.items if i not in set(items)]
     return Plan(items, items, [*planned.deselected, *gone], planned.finished)
+
+
+def _stash(item: pytest.Item, fixture: CaseFixture | StaticCost) -> None:
+    """Keep the one fixture of a case."""
+    if FIXTURE in item.stash:
+        raise TrainCostUsageError(
+            f"{item.nodeid} asks for {item.stash[FIXTURE].name} and {fixture.name}; expected one "
+            "of them"
+        )
+    item.stash[FIXTURE] = fixture
 
 
 def _now_s() -> float:

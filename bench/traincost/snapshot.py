@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 SEED = 0  # of the random numbers (dropout) of each pass
 
 
-def seed_all() -> None:
-    """Start torch's random numbers, of every device, from the seed of a pass."""
+def seed_all(seed: int = SEED) -> None:
+    """Start torch's random numbers, of every device, from a seed; by default that of a pass."""
     import torch
 
-    torch.manual_seed(SEED)
+    torch.manual_seed(seed)
 
 
 @dataclass(frozen=True)

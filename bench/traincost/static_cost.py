@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from traincost.assemble import static_record
+from traincost.case_fixture import TrainCostUsageError
 from traincost.data.case import Case
 from traincost.data.record import Record
-from traincost.fixture import TrainCostUsageError
 from traincost.session import Run
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from traincost_suites.grids import static_shapes
+from traincost_suites.grids.static import static_shapes
 
 if TYPE_CHECKING:
     from traincost_kernels.entry import KernelEntry

@@ -32,6 +32,10 @@ AXIS_COLUMNS = (
 _DTYPE_NAMES = {"float64": "fp64", "float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 DTYPES = frozenset(_DTYPE_NAMES.values())  # that a model's parameters are checked against
 INTEGER_AXES = ("batch_size", "seq_len", "dataset_samples", "seed", "world_size")
+RUN_FIXTURE = "_cost_clock"
+"""The pytest fixture that `train_cost` and `train_run` ask for: a test that has it is run."""
+CASE_FIXTURES = frozenset({RUN_FIXTURE, "static_cost"})
+"""A test that has one of them is a case."""
 DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
         "impl": "eager",

@@ -121,8 +121,10 @@ def state_tensors(
         yield from model.buffers()
     if optimizer is not None:
         parameters += [p for group in optimizer.param_groups for p in group["params"]]
-        for state in optimizer.state.values():
-            yield from (v for v in state.values() if hasattr(v, "untyped_storage"))
+        from torch.utils._pytree import tree_leaves
+
+        leaves = tree_leaves([dict(state) for state in optimizer.state.values()])
+        yield from (v for v in leaves if hasattr(v, "untyped_storage"))
     for p in parameters:
         yield p
         if p.grad is not None:

@@ -16,11 +16,13 @@ _STYLES = {Status.OK: "green", Status.UNSTABLE: "yellow", Status.UNAVAILABLE: "d
 
 
 def cost_table(records: Sequence[Record]) -> Table:
-    """One line a case under its test's name; energy only where some case has it."""
+    """One line a case under its test's name; energy and steps only where some case has them."""
     energy = any(r.gpu_energy_j is not None or r.cpu_energy_j is not None for r in records)
+    target = any(r.target is not None for r in records)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("case", overflow="fold", ratio=1)
-    for name in ("time", "samples/s", "FLOP/s", "MFU", "peak", *(["energy"] if energy else [])):
+    optional = [*(["energy"] if energy else []), *(["steps"] if target else [])]
+    for name in ("time", "samples/s", "FLOP/s", "MFU", "peak", *optional):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("status", no_wrap=True)
     for test, group in groupby(records, key=lambda r: r.case_id.partition("[")[0]):
@@ -29,7 +31,8 @@ def cost_table(records: Sequence[Record]) -> Table:
         table.add_row(Text.assemble((test, "bold"), "".join(f" {a}" for a in shared)))
         for r in rows:
             own = [a for a in _axes(r) if a not in shared]
-            table.add_row(Text("  " + (" ".join(own) or "·")), *_numbers(r, energy), status_text(r))
+            label = Text("  " + (" ".join(own) or "·"))
+            table.add_row(label, *_numbers(r, energy), *_steps(r, target), status_text(r))
     return table
 
 
@@ -57,6 +60,15 @@ def _numbers(record: Record, energy: bool) -> list[str]:
         amount(record.step_peak_bytes, "B"),
         *([amount(joules, "J")] if energy else []),
     ]
+
+
+def _steps(record: Record, target: bool) -> list[str]:
+    """Steps to the target; a dash where it was missed."""
+    if not target:
+        return []
+    if record.target is None:
+        return [""]
+    return ["-" if record.steps_to_target is None else str(record.steps_to_target)]
 
 
 def status_text(record: Record) -> Text:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from traincost.data.profile import current_profile
-from traincost_suites.grids import BF16, CPU, FP16, FP32, PROFILE_ORDER, Platform
+from traincost_suites.grids.axes import BF16, CPU, FP16, FP32, Platform, stands_in
 
 if TYPE_CHECKING:
     from traincost_kernels.entry import KernelEntry
@@ -89,16 +88,14 @@ def kernel_cases(profile: str | None = None) -> tuple[tuple[str, ...], list[Any]
         reason = "triton is not installed; it comes with torch for CUDA, or pip install triton"
         skipped = pytest.mark.skip(reason=reason)
         return names, [pytest.param("all", "triton", "both", *ON_A_CPU, *CPU, marks=skipped)]
-    rank = PROFILE_ORDER.index(profile or current_profile().name)
-    wanted = [p for p in PRODUCTS if PROFILE_ORDER.index(p.profile) <= rank]
+    wanted = [p for p in PRODUCTS if stands_in(p.profile, profile)]
     cases = {case: None for p in wanted for case in _cases(p)}
     return names, [pytest.param(*case) for case in cases]
 
 
 def copy_cases(profile: str | None = None) -> tuple[tuple[str, ...], list[Any]]:
     """The copies that the ops are compared with."""
-    rank = PROFILE_ORDER.index(profile or current_profile().name)
-    wanted = [(s, p) for name, s, p in COPIES if PROFILE_ORDER.index(name) <= rank]
+    wanted = [(s, p) for name, s, p in COPIES if stands_in(name, profile)]
     names = ("n_rows", "n_cols", "device", "dtype")
     return names, [pytest.param(*shape, *platform) for shape, platform in wanted]
 
@@ -125,11 +122,10 @@ def _exists(entry: KernelEntry, impl: str) -> bool:
 
 def fused_cases(profile: str | None = None) -> tuple[tuple[str, ...], list[Any]]:
     """Names and cases for `pytest.mark.parametrize`, in this run's profile."""
-    rank = PROFILE_ORDER.index(profile or current_profile().name)
     cases = {
         (model, impl, batch, *platform): None
         for name, models, impls, batch, platforms in TRAININGS
-        if PROFILE_ORDER.index(name) <= rank
+        if stands_in(name, profile)
         for model, impl, platform in product(models, impls, platforms)
     }
     return ("model", "impl", "batch_size", "device", "dtype"), [pytest.param(*c) for c in cases]

@@ -1,42 +1,21 @@
-"""Which cases each profile measures: the axes of the suites, as data.
-
-A grid is a tuple of products; a product crosses its axes with its platforms, and stands in its
-profile and every larger one (quick, standard, full). `quick` suits two CPU cores: a row costs its
-first step, a warm-up, 20 rounds or more and a dozen untimed steps, so a step there is about 100 ms
-at most. `standard` adds what one H100 measures in under five minutes a suite. `full` takes hours.
-"""
+"""Grids of the suites that measure a step's cost: parameters, batch, dataset, machine."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import product
 from types import MappingProxyType
 
-import pytest
-
-from traincost.data.profile import current_profile
-
-Platform = tuple[str, str]  # (device, dtype)
-
-CPU: Platform = ("cpu", "fp32")
-CPU_BF16: Platform = ("cpu", "bf16")
-FP32: Platform = ("cuda", "fp32")
-TF32: Platform = ("cuda", "tf32")
-BF16: Platform = ("cuda", "bf16")
-FP16: Platform = ("cuda", "fp16")
-PLATFORMS = (CPU, CPU_BF16, FP32, TF32, BF16, FP16)
-PROFILE_ORDER = ("quick", "standard", "full")
-
-
-@dataclass(frozen=True)
-class Product:
-    """Axes crossed with each other and with platforms, from `profile` on."""
-
-    profile: str
-    axes: Mapping[str, tuple[object, ...]]
-    platforms: tuple[Platform, ...]
-    gate: bool = False  # measured by `traincost ab` by default: useful in 0.25 s
+from traincost_suites.grids.axes import (
+    BF16,
+    CPU,
+    CPU_BF16,
+    FP16,
+    FP32,
+    TF32,
+    Grid,
+    Platform,
+    Product,
+)
 
 
 def _names(families: str, sizes: str) -> tuple[str, ...]:
@@ -75,7 +54,7 @@ def _epochs(
 
 _TEXT, _IMAGES = "gpt lstm", "mlp convnet"
 
-GRIDS: Mapping[str, tuple[Product, ...]] = MappingProxyType(
+COST: Mapping[str, Grid] = MappingProxyType(
     {
         # On a CPU 4 sequences of 128 tokens, or 64 digits, a step; on CUDA 32, or 512.
         "parameters": (
@@ -160,53 +139,3 @@ GRIDS: Mapping[str, tuple[Product, ...]] = MappingProxyType(
         "dispatch": (Product("quick", {}, (CPU, FP32), gate=True),),
     }
 )
-
-STATIC_SHAPES: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = MappingProxyType(
-    {  # (dtype, lengths of a row): 4099 is odd and prime, 131072 in fp32 does not fit an SM
-        "quick": (("bf16", (4096, 4099)), ("fp32", (4096, 131_072))),
-        "standard": (
-            ("bf16", (1000, 1024, 16_384, 16_411, 65_536)),
-            ("fp16", (4096,)),  # as bf16 but for the conversions
-            ("fp32", (4099, 16_384, 16_411, 32_768, 65_536)),
-        ),
-        "full": (("fp16", (4099, 16_384, 65_536)), ("fp32", (262_144,))),
-    }
-)
-
-
-def static_shapes(profile: str | None = None) -> list[tuple[str, int]]:
-    """(dtype, length of a row) of the kernels that are compiled, in this run's profile."""
-    rank = PROFILE_ORDER.index(profile or current_profile().name)
-    return [
-        (dtype, n_cols)
-        for name in PROFILE_ORDER[: rank + 1]
-        for dtype, lengths in STATIC_SHAPES[name]
-        for n_cols in lengths
-    ]
-
-
-def products(name: str, profile: str) -> list[Product]:
-    """The products of a grid that stand in a profile.
-
-    Raises:
-        ValueError: an unknown grid or profile.
-    """
-    if name not in GRIDS:
-        raise ValueError(f"grid {name!r}: expected one of {', '.join(GRIDS)}")
-    if profile not in PROFILE_ORDER:
-        raise ValueError(f"profile {profile!r}: expected one of {', '.join(PROFILE_ORDER)}")
-    rank = PROFILE_ORDER.index(profile)
-    return [p for p in GRIDS[name] if PROFILE_ORDER.index(p.profile) <= rank]
-
-
-def grid(name: str, profile: str | None = None) -> tuple[list[str], list[object]]:
-    """Names and cases for `pytest.mark.parametrize(*grid("batch"))`, in this run's profile."""
-    chosen = products(name, profile or current_profile().name)
-    names = [*chosen[0].axes, "device", "dtype"]
-    cases: list[object] = []
-    for p in chosen:
-        marks = [pytest.mark.gate] if p.gate else []
-        for platform in p.platforms:
-            for values in product(*p.axes.values()):
-                cases.append(pytest.param(*values, *platform, marks=marks))
-    return names, cases
