@@ -54,7 +54,7 @@ def test_targets_stand_side_by_side_in_a_table_of_their_own(tmp_path: Path) -> N
             "static_cost called twice",
         ),
         ("def test_it(static_cost): pass", "static_cost was asked for and never called"),
-        ("def test_it(train_cost, static_cost): pass", "asks for train_cost and static_cost"),
+        ("def test_it(train_cost, static_cost): pass", "asks for static_cost and train_cost"),
         (
             "@pytest.mark.parametrize('arch', ['sm_90'])\n"
             "def test_it(static_cost, arch):\n"

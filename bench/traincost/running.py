@@ -272,10 +272,8 @@ def _of_side(config: Any, side_plan: SidePlan, planned: Plan) -> Plan:
 def _stash(item: pytest.Item, fixture: CaseFixture | StaticCost) -> None:
     """Keep the one fixture of a case."""
     if FIXTURE in item.stash:
-        raise TrainCostUsageError(
-            f"{item.nodeid} asks for {item.stash[FIXTURE].name} and {fixture.name}; expected one "
-            "of them"
-        )
+        names = " and ".join(sorted((item.stash[FIXTURE].name, fixture.name)))
+        raise TrainCostUsageError(f"{item.nodeid} asks for {names}; expected one of them")
     item.stash[FIXTURE] = fixture
 
 
