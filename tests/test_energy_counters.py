@@ -1,5 +1,7 @@
 """Energy counters that fail, lie or are gone."""
 
+from collections.abc import Callable
+
 import pytest
 from virtual_gpu import VirtualGpu, measure
 
