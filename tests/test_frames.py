@@ -1,6 +1,7 @@
 """Fast reading: the same frame as cell by cell, or the same refusal, whatever the file holds."""
 
 import random
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def slowly(path: Path, content: bytes) -> pd.DataFrame:
 
 
 def test_a_plain_file_is_read_fast_and_equals_its_rows() -> None:
+    pytest.importorskip("pyarrow")
     content = to_csv(ROWS).encode()
     fast = read_plain(Path("f"), content, NAMES)
     assert fast is not None
@@ -71,6 +73,7 @@ CELLS = """
     "column", ["mfu", "loss_last", "flops", "time_median_s", "model", "metric_wait_s"]
 )
 def test_a_cell_is_the_same_to_both_readers_or_refused(column: str) -> None:
+    pytest.importorskip("pyarrow")
     for cell in (cell for line in CELLS.split("\n")[1:-1] for cell in line.split("~")):
         content = f"{','.join(REQUIRED)},{column}\n1,r,t,s,c,ok,{cell}\n".encode()
         fast = read_plain(Path("f"), content, [*REQUIRED, column])
@@ -90,24 +93,54 @@ def test_one_cell_of_many_that_is_no_finite_number_is_seen() -> None:
 
 
 def test_text_that_looks_like_a_number_stays_text() -> None:
+    pytest.importorskip("pyarrow")
     content = to_csv([replace(ROWS[0], commit="007", model="1e5", host="TRUE")]).encode()
     fast = read_plain(Path("f"), content, NAMES)
     assert fast is not None
     assert [fast[n].tolist() for n in ("commit", "model", "host")] == [["007"], ["1e5"], ["TRUE"]]
 
 
-def test_several_processes_give_the_frame_that_one_gives(
+def test_several_threads_give_the_frame_that_one_gives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = [tmp_path / f"{i}.csv" for i in range(3)]
+    paths = [tmp_path / f"{i}.csv" for i in range(9)]
     for i, path in enumerate(paths):
         path.write_text(to_csv([replace(row, run_id=f"r{i}") for row in ROWS]))
-    alone = one_frame(read_columns(paths, NAMES), ["a", "a", "b"])
-    monkeypatch.setattr("traincost.data.frames._WORTH_A_PROCESS", 0)
-    together = one_frame(read_columns(paths, NAMES), ["a", "a", "b"])
+    names = list("aabcdefgh")
+    alone = one_frame(list(read_columns(paths, NAMES)), names)
+    monkeypatch.setattr("traincost.data.frames._WORTH_THREADS", 0)
+    monkeypatch.setattr("os.sched_getaffinity", {0: {0, 1}}.__getitem__)
+    together = one_frame(list(read_columns(paths, NAMES)), names)
     pd.testing.assert_frame_equal(alone, together)
     assert together.line.tolist() == [line for p in paths for line, _ in read_rows(p)]
     assert np.isclose(together.time_median_s.sum(), alone.time_median_s.sum())
+
+
+@pytest.mark.parametrize("block", [1500, 4000, 2**21])
+def test_a_file_that_is_parsed_in_blocks_equals_its_rows(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr("traincost.data.plain._BLOCK", block)
+    content = to_csv(
+        [replace(row, run_id=f"r{i}", model=f"m{i // 3}") for i in range(20) for row in ROWS]
+    ).encode()
+    fast = read_plain(Path("f"), content, NAMES)
+    assert fast is not None
+    assert values(fast) == values(slowly(Path("f"), content))
+    assert list(fast["model"].cat.categories) == [f"m{i}" for i in range(7)]  # as they appear
+
+
+def test_without_the_fast_parser_files_are_read_cell_by_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text(to_csv([replace(row, run_id=f"r{i}") for i in range(99) for row in ROWS]))
+    (fast,) = read_columns([path], NAMES)
+    monkeypatch.setitem(sys.modules, "pyarrow.csv", None)
+    assert read_plain(path, path.read_bytes(), NAMES) is None
+    (slow,) = read_columns([path], NAMES)
+    assert values(fast) == values(slow)
 
 
 def test_a_run_that_is_in_two_files_is_named(tmp_path: Path) -> None:
@@ -115,7 +148,7 @@ def test_a_run_that_is_in_two_files_is_named(tmp_path: Path) -> None:
     for path in paths:
         path.write_text(to_csv(ROWS))
     with pytest.raises(BadInputError, match=r"b\.csv, line 2, column run_id: .* also in .*a\.csv"):
-        one_frame(read_columns(paths, NAMES), [str(p) for p in paths])
+        one_frame(list(read_columns(paths, NAMES)), [str(p) for p in paths])
 
 
 def test_a_bad_cell_is_named_whoever_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,6 +156,6 @@ def test_a_bad_cell_is_named_whoever_reads(tmp_path: Path, monkeypatch: pytest.M
     good.write_text(to_csv(ROWS))
     bad.write_text(to_csv(ROWS).replace(",ok,", ",fine,", 1))
     for worth in (2**40, 0):
-        monkeypatch.setattr("traincost.data.frames._WORTH_A_PROCESS", worth)
+        monkeypatch.setattr("traincost.data.frames._WORTH_THREADS", worth)
         with pytest.raises(BadInputError, match=r"bad\.csv, line 2, column status: 'fine'"):
-            read_columns([good, bad], NAMES)
+            list(read_columns([good, bad], NAMES))

@@ -7,7 +7,9 @@ from typing import Any
 
 from virtual_counter import Counter
 
+from traincost.data.profile import PROFILES
 from traincost.instruments.edge_finder import EdgeFinder
+from traincost.instruments.energy import Energy
 from traincost.instruments.energy_window import GpuWindow, Time
 from traincost.instruments.gpu_state import GpuState
 from traincost.instruments.power import PowerReading
@@ -113,3 +115,8 @@ class VirtualGpu:
             power_w = self.sensor_gain * energy_j / self.sensor_s
             readings.append(PowerReading(update, at_s, at_s + 8e-3, power_w))
         return tuple(readings)
+
+
+def measure(gpu: VirtualGpu, profile: str = "standard") -> Energy:
+    """The energy of its step."""
+    return gpu.window().window(gpu.step, gpu.step_s, PROFILES[profile])

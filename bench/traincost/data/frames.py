@@ -1,17 +1,17 @@
 """Many result files as one lean frame: the columns asked for, fast, and strict all the same.
 
-Text columns are categories and numbers float64. Files are read by several processes where that
-pays; the answer does not depend on how many there are.
+Text columns are categories and numbers float64. Files are read by several threads where that pays;
+the answer does not depend on how many there are.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-import threading
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,22 +27,31 @@ if TYPE_CHECKING:
 _WORTH_PARSING = 2**16
 """Bytes of a file; below, its rows one by one are faster than some hundred calls of pandas."""
 
-_WORTH_A_PROCESS = 32 * 2**20
-"""Bytes of all files; below, starting processes takes longer than reading."""
+_WORTH_THREADS = 32 * 2**20
+"""Bytes of all files; below, one thread has read them before a second has started."""
 
 
-def read_columns(paths: Sequence[Path], wanted: Sequence[str]) -> list[pd.DataFrame]:
-    """The `wanted` columns of each file, and `line`, the line of the row."""
+def read_columns(paths: Sequence[Path], wanted: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """The `wanted` columns of each file, and `line`, the line of the row; in the order of `paths`.
+
+    Threads read ahead, as the parser needs no Python while it works, by a few files and not by all
+    of them: what is read and not yet taken is bounded.
+    """
     read = partial(_read, wanted=tuple(wanted))
-    processes = min(len(paths), len(os.sched_getaffinity(0)))
+    threads = min(len(paths), len(os.sched_getaffinity(0)))
     size = sum(path.stat().st_size for path in paths if path.is_file())
-    if processes < 2 or size < _WORTH_A_PROCESS or threading.active_count() > 1:
-        return [read(path) for path in paths]
-    import multiprocessing
-
-    importlib.import_module("pandas")  # once, before the processes part
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
-        return list(pool.map(read, paths))
+    if threads < 2 or size < _WORTH_THREADS:
+        yield from map(read, paths)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        rest = iter(paths)
+        ahead = deque(pool.submit(read, path) for path in islice(rest, 2 * threads))
+        try:
+            while ahead:
+                yield ahead.popleft().result()
+                ahead.extend(pool.submit(read, path) for path in islice(rest, 1))
+        finally:
+            pool.shutdown(cancel_futures=True)  # an error ends it before the last file
 
 
 def _read(path: Path, wanted: Sequence[str]) -> pd.DataFrame:

@@ -1,17 +1,16 @@
-"""Fast reading of plain CSVs, by the C parser of pandas.
+"""Fast reading of plain CSVs, by pyarrow's parser.
 
 It never judges input. Whatever it cannot read exactly as `results.rows_of` would, it hands back as
 None, and the file is then read cell by cell, which gives the rows or names the bad cell. A test
-holds the two to each other over mutilated files.
+holds the two to each other over mutilated files. So does a machine without pyarrow.
 
-That no row is short or long is seen by a mark put behind each line: it must arrive in the column
-behind the last one, in every row. Integers are read as text and converted once per distinct value,
-because a parser of floats would take `1.6E+10` for one.
+Integers are read as text and converted once per distinct value: the parser would take `0x10` and
+` 7` for integers, and a parser of floats `1.6E+10`.
 """
 
 from __future__ import annotations
 
-import io
+import importlib
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -27,10 +26,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-_MARK = "\x1f"
+    Floats = npt.NDArray[np.float64]
+    Codes = tuple[npt.NDArray[np.int64], list[str]]  # (n_rows,) -1 is missing; texts by code
+
+_BLOCK = 2**21
+"""Bytes parsed at a time: more than the longest line, and in a core's cache."""
+
 _INTEGERS = re.compile(r"(?:-?[0-9]{1,18}\n)*")
-_TRUTH = (b"rue", b"RUE", b"alse", b"ALSE")
-_STRANGE = (b"\r", _MARK.encode())
 
 
 def read_plain(path: Path, content: bytes, wanted: Collection[str]) -> pd.DataFrame | None:
@@ -40,22 +42,38 @@ def read_plain(path: Path, content: bytes, wanted: Collection[str]) -> pd.DataFr
     are checked, wanted or not.
     """
     import numpy as np
+    import pandas as pd
 
     first = content[: content.find(b"\n")]
     n_rows = content.count(b"\n") - 1
-    if n_rows < 1 or b'"' in first or any(s in content for s in _STRANGE):
+    if n_rows < 1 or b'"' in first or b"\r" in content:
         return None
     if not _quotes_are_regular(np.frombuffer(content, np.uint8)):
         return None
     header = first.decode().split(",")
     check_header(path, header)
-    columns = _parsed(content, header, wanted)
-    if columns is None or len(columns) != n_rows or not _is_in_order(columns):
+    table = _parsed(content, header, wanted)
+    if table is None or table.num_rows != n_rows:
         return None
-    integers = {n: _integers(n, columns[n]) for n in map(str, columns) if column_type(n) is int}
-    if any(numbers is None for numbers in integers.values()):
+    found: dict[str, Any] = {}
+    texts: dict[str, Codes] = {}
+    for name in table.column_names:
+        kind = column_type(name)
+        if kind is float:
+            numbers = _floats(name, table[name])
+        else:
+            codes, distinct = texts[name] = _codes(table[name])
+            numbers = _integers(name, distinct, codes) if kind is int else None
+        if kind in (int, float):
+            if numbers is None:
+                return None
+            found[name] = numbers
+        else:
+            found[name] = _unquieted(*texts[name])
+    if any(cells is None for cells in found.values()) or not _is_in_order(texts):
         return None
-    return _converted(columns, integers, wanted)
+    columns = {name: found[name] if name in found else missing(name, n_rows) for name in wanted}
+    return pd.DataFrame(columns, index=range(n_rows), copy=False)
 
 
 def _quotes_are_regular(
@@ -90,52 +108,89 @@ def _is_delimiter(content: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return delimiters
 
 
-def _parsed(content: bytes, header: list[str], wanted: Collection[str]) -> pd.DataFrame | None:
-    """What pandas makes of the columns that are wanted, required or numbers; None if it balks."""
-    import pandas as pd
-
+def _parsed(content: bytes, header: list[str], wanted: Collection[str]) -> Any | None:
+    """A table of the columns that are wanted, required or numbers; None if the parser balks."""
+    try:
+        arrow, csv = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.csv")
+    except ImportError:
+        return None
     kinds = {name: column_type(name) for name in header}
     read = [n for n, k in kinds.items() if n in wanted or n in REQUIRED or k in (int, float)]
-    # Text, not "category": that would make the number 7 of a commit named 007.
-    dtypes: dict[Any, Any] = {n: "float64" if kinds[n] is float else object for n in read}
+    text = arrow.dictionary(arrow.int32(), arrow.string())
     try:
-        columns = pd.read_csv(
-            io.BytesIO(content.replace(b"\n", f",{_MARK}\n".encode())),
-            header=None,
-            skiprows=1,
-            names=[*header, _MARK],
-            usecols=[*read, _MARK],
-            index_col=False,
-            dtype={**dtypes, _MARK: object},
-            na_values=[""],
-            keep_default_na=False,
-            skip_blank_lines=False,
-            low_memory=False,
-            encoding="utf-8",
+        table = csv.read_csv(
+            arrow.BufferReader(content),
+            read_options=csv.ReadOptions(use_threads=False, block_size=_BLOCK),
+            parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(
+                include_columns=read,
+                column_types={n: arrow.float64() if kinds[n] is float else text for n in read},
+                null_values=[""],
+                strings_can_be_null=True,
+                check_utf8=False,  # it has been
+            ),
         )
-    except (ValueError, OverflowError):  # a ParserError is a ValueError
+    except arrow.ArrowException:  # a short or long line, a cell that is no number
         return None
-    if not (columns.pop(_MARK) == _MARK).all():
-        return None
-    if _may_hold_truth_values(columns) and any(word in content for word in _TRUTH):
-        return None
-    return pd.DataFrame(
-        {n: columns[n] if kinds[n] is float else _categories(columns[n]) for n in read},
-        copy=False,
-    )
+    return table.unify_dictionaries().combine_chunks()
 
 
-def _categories(cells: pd.Series[Any]) -> pd.Categorical:
-    """Most columns hold one value throughout a file, or none, which is seen faster than sorted."""
+def _floats(name: str, cells: Any) -> Floats | None:
+    """A column of floats; None if one is not finite, or out of its range."""
     import numpy as np
-    import pandas as pd
 
-    values = cells.to_numpy()
-    if isinstance(values[0], str) and (values == values[0]).all():
-        return categorical(np.zeros(len(values), np.int8), values[:1])
-    if not isinstance(values[0], str) and cells.isna().all():
-        return categorical(np.full(len(values), -1, np.int8), ())
-    return categorical(*pd.factorize(values))
+    values: Floats = cells.to_numpy()
+    missing = np.isnan(values)
+    if np.count_nonzero(missing) != cells.null_count:  # somebody wrote NaN
+        return None
+    known = values[~missing] if cells.null_count else values
+    if not known.size:
+        return values
+    lowest, highest = float(known.min()), float(known.max())
+    if range_fault(name, lowest) or not (abs(lowest) < np.inf and abs(highest) < np.inf):
+        return None
+    return values
+
+
+def _codes(cells: Any) -> Codes:
+    """A column of text as codes in order of appearance, and the texts."""
+    column = cells.chunk(0)
+    codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes, column.dictionary.to_pylist()
+
+
+def _integers(name: str, texts: list[str], codes: npt.NDArray[np.int64]) -> Floats | None:
+    """A column of integers as floats; None if one is none, or out of its range."""
+    import numpy as np
+
+    if not _INTEGERS.fullmatch("\n".join([*texts, ""])):
+        return None
+    numbers = np.array([*map(int, texts), np.nan], dtype=float)
+    if len(texts) and range_fault(name, float(numbers[:-1].min())):
+        return None
+    return numbers[codes]  # code -1 is NaN
+
+
+def _unquieted(codes: npt.NDArray[np.int64], texts: list[str]) -> pd.Categorical | None:
+    """Text without the apostrophe that keeps a spreadsheet quiet; None if two become one."""
+    if "\n'" in "\n".join(["", *texts]):  # at the start of a text, or of a line inside one
+        texts = [str(read_cell(text, str)) for text in texts]
+        if len(set(texts)) < len(texts):
+            return None
+    return categorical(codes, texts)
+
+
+def _is_in_order(texts: Mapping[str, Codes]) -> bool:
+    """Required cells filled, known schema and statuses, no case twice."""
+    import numpy as np
+
+    if any((texts[name][0] < 0).any() for name in REQUIRED):
+        return False
+    known: dict[str, set[str]] = {"schema": {str(SCHEMA)}, "status": {str(s) for s in Status}}
+    if any(set(texts[n][1]) - values for n, values in known.items()):
+        return False
+    (run, _), (case, cases) = texts["run_id"], texts["case_id"]
+    return len(np.unique(run.astype(np.int64) * len(cases) + case)) == len(case)
 
 
 def categorical(codes: npt.NDArray[Any], values: Iterable[object]) -> pd.Categorical:
@@ -147,85 +202,10 @@ def categorical(codes: npt.NDArray[Any], values: Iterable[object]) -> pd.Categor
     return found
 
 
-def _may_hold_truth_values(columns: pd.DataFrame) -> bool:
-    """Pandas takes a column of nothing but TRUE and FALSE for 1.0 and 0.0."""
-    floats = [columns[n] for n in columns if column_type(str(n)) is float]
-    ends = (0.0, 1.0)
-    return any(c.min() in ends and c.max() in ends and c.dropna().isin(ends).all() for c in floats)
-
-
-def _is_in_order(columns: pd.DataFrame) -> bool:
-    """Required cells filled, known schema and statuses, finite numbers in range, no case twice."""
-    if any(columns[name].isna().any() for name in REQUIRED):
-        return False
-    known: dict[str, set[str]] = {"schema": {str(SCHEMA)}, "status": {str(s) for s in Status}}
-    if any(set(columns[n].cat.categories) - values for n, values in known.items()):
-        return False
-    for name in columns:
-        kind = column_type(str(name))
-        if kind is float and not _floats_are_in_range(str(name), columns[name]):
-            return False
-    return not columns.duplicated(["run_id", "case_id"]).any()
-
-
-def _floats_are_in_range(name: str, values: pd.Series[Any]) -> bool:
+def missing(name: str, n_rows: int) -> Any:
+    """A column that a file lacks."""
     import numpy as np
 
-    found = values.to_numpy(dtype=float, na_value=np.nan)
-    found = found[~np.isnan(found)]
-    if not found.size:
-        return True
-    lowest, highest = float(found.min()), float(found.max())
-    return range_fault(name, lowest) is None and abs(lowest) < np.inf and abs(highest) < np.inf
-
-
-def _integers(name: str, cells: pd.Series[Any]) -> npt.NDArray[np.float64] | None:
-    """The number that each distinct cell is; None if one is none, or out of its range."""
-    import numpy as np
-
-    texts = cells.cat.categories
-    if not _INTEGERS.fullmatch("\n".join([*texts, ""])):
-        return None
-    numbers = np.array(list(map(int, texts)), dtype=float)
-    return None if numbers.size and range_fault(name, float(numbers.min())) else numbers
-
-
-def _converted(
-    columns: pd.DataFrame,
-    integers: Mapping[str, npt.NDArray[np.float64] | None],
-    wanted: Collection[str],
-) -> pd.DataFrame | None:
-    """Integers as floats, text without the apostrophe that keeps a spreadsheet quiet."""
-    import numpy as np
-    import pandas as pd
-
-    found: dict[str, Any] = {}
-    for name in wanted:
-        if name not in columns:
-            continue
-        cells = columns[name]
-        numbers = integers.get(name)
-        if column_type(name) is float:
-            found[name] = cells
-        elif numbers is not None:
-            found[name] = np.append(numbers, np.nan)[cells.cat.codes.to_numpy()]  # code -1 is NaN
-        elif any(text[0] == "'" for text in cells.cat.categories):
-            texts = [read_cell(text, str) for text in cells.cat.categories]
-            if len(set(texts)) < len(texts):
-                return None
-            found[name] = categorical(cells.cat.codes.to_numpy(), texts)
-        else:
-            found[name] = cells
-    return with_all(pd.DataFrame(found, index=columns.index, copy=False), wanted)
-
-
-def with_all(columns: pd.DataFrame, wanted: Iterable[str]) -> pd.DataFrame:
-    """The `wanted` columns in their order; those that the file lacks are missing throughout."""
-    import numpy as np
-
-    n = len(columns)
-    for name in wanted:
-        if name not in columns:
-            text = column_type(name) not in (int, float)
-            columns[name] = categorical(np.full(n, -1), ()) if text else np.full(n, np.nan)
-    return columns[list(wanted)]
+    if column_type(name) in (int, float):
+        return np.full(n_rows, np.nan)
+    return categorical(np.full(n_rows, -1), ())
