@@ -76,6 +76,12 @@ def require_choice(op: str, name: str, value: object, choices: Collection[str]) 
         raise KernelInputError(f"{op}: {name} is {value!r}, expected one of {expected}")
 
 
+def require_flag(op: str, name: str, value: object) -> None:
+    """`value` is True or False."""
+    if not isinstance(value, bool):
+        raise KernelInputError(f"{op}: {name} is {value!r}, expected True or False")
+
+
 def require_whole(op: str, name: str, value: object) -> None:
     """`value` is an integer that fits 64 bits with sign."""
     if isinstance(value, bool) or not isinstance(value, int):

@@ -13,16 +13,37 @@ from traincost_kernels.errors import SecondDerivativeError, TransformError
 class Differentiable(Protocol):
     """A custom op, as far as it is needed here."""
 
-    def register_autograd(self, backward: Callable[..., None], /) -> None:
+    def register_autograd(
+        self, backward: Callable[..., Any], /, *, setup_context: Callable[..., None] | None = None
+    ) -> None:
         """Say how the op is differentiated."""
 
 
-def refuse_second_derivative(op: str, backward: Differentiable) -> None:
-    """Make a derivative through `backward`, the backward of `op`, an error that says so."""
+def register_derivative(
+    op: str,
+    forward: Differentiable,
+    differentiate: Callable[..., Any],
+    save: Callable[..., None],
+    backward: Differentiable,
+) -> None:
+    """Make `differentiate` the derivative of `forward`, and refuse what it would lose.
+
+    Args:
+        op: what its users call the op.
+        forward: the op.
+        differentiate: from its context and the gradients of its outputs to those of its inputs.
+        save: keeps in the context what `differentiate` needs.
+        backward: the op that `differentiate` calls, which has no derivative itself.
+    """
+
+    def checked(ctx: Any, *gradients: Tensor | None) -> Any:
+        refuse_transforms(op, *gradients)  # a tangent that the gradient alone carries
+        return differentiate(ctx, *gradients)
 
     def refuse(_ctx: Any, *_gradients: Tensor) -> None:
         raise second_derivative_error(op)
 
+    forward.register_autograd(checked, setup_context=save)
     backward.register_autograd(refuse)
 
 

@@ -9,6 +9,10 @@ class NoDeviceError(RuntimeError):
     """Tensors on a device that Triton cannot compile for, outside Triton's interpreter."""
 
 
+class InterpreterVersionsError(RuntimeError):
+    """Triton's interpreter, and a numpy that it does not work with."""
+
+
 class TransformError(RuntimeError):
     """A derivative by forward mode or torch.func, which the fused kernels do not have."""
 

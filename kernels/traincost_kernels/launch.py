@@ -16,6 +16,7 @@ from triton.runtime.interpreter import InterpretedFunction
 from triton.runtime.jit import KernelInterface
 
 from traincost_kernels.errors import NoDeviceError
+from traincost_kernels.interpreter import naming_versions
 
 Kernel: TypeAlias = KernelInterface[Any]  # what @triton.jit makes of a function
 
@@ -47,13 +48,14 @@ def run(op: str, launches: Iterable[Launch]) -> None:
 
     Raises:
         NoDeviceError: the tensors are on the CPU and Triton's interpreter is off.
+        InterpreterVersionsError: the interpreter does not work with this numpy.
     """
     for launch in launches:
         device = next(value.device for value in launch.arguments if isinstance(value, Tensor))
         _require_device(op, launch.kernel, device)
         if 0 in launch.grid:
             continue
-        with _on(device):
+        with _on(device), naming_versions(op):
             launch.kernel[launch.grid](
                 *launch.arguments,
                 **launch.constants,

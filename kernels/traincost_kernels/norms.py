@@ -47,6 +47,9 @@ MAX_BACKWARD_BYTES = 32 * 1024
 MAX_BACKWARD_BYTES_TIGHT = 16 * 1024  # fp64, and LayerNorm's unaligned rows
 COLUMN_TILE_PROGRAMS_PER_SM = 4
 LOOP_STAGES = 2
+# LayerNorm's forward keeps a mean and a sum of squares for each lane: whole tiles take 95 registers
+# in fp32, which leaves two programs an SM.
+LOOPED_SHARE_CENTRED = 2
 MIN_ROW_PROGRAMS = 8  # of column tiles; a multiple of every VEC
 
 
@@ -65,6 +68,8 @@ def forward_launches(
     whole = whole_rows(x, FORWARD_SHORT_TILE)
     tensors = (x, residual, weight, bias, y, total, mean, rstd)
     read, written = bytes_of(x, residual, weight, bias), bytes_of(y, total, mean, rstd)
+    if mean is not None:
+        read += whole.n_rows * x.element_size()  # the pivot, a second time
     if _whole_row_bytes(whole, x) <= MAX_FORWARD_BYTES:
         return (
             Launch(
@@ -73,11 +78,11 @@ def forward_launches(
                 arguments=(*tensors, whole.n_rows, whole.n_cols, *two_floats(eps)),
                 constants={**whole.addressing, "ROWS": whole.rows},
                 num_warps=whole.num_warps,
-                bytes_read=read + (0 if mean is None else whole.n_rows * x.element_size()),  # pivot
+                bytes_read=read,
                 bytes_written=written,
             ),
         )
-    looped = looped_rows(x)
+    looped = looped_rows(x, 1 if mean is None else LOOPED_SHARE_CENTRED)
     return (
         Launch(
             kernel=norm_forward_looped_kernel,

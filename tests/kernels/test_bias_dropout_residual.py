@@ -141,5 +141,7 @@ def test_bad_arguments_are_refused() -> None:
     refused("seed is float, expected an integer", seed=1.5)
     refused("seed is 9223372036854775808, expected from", seed=2**63)
     refused("seed is 2 elements of torch.int64", seed=torch.tensor([1, 2]))
+    with pytest.raises(KernelInputError, match="training is 'no', expected True or False"):
+        bias_dropout_residual(x, None, x, p=0.1, seed=1, training="no")  # type: ignore[arg-type]  # pyright: ignore
     with pytest.raises(KernelInputError, match=r"residual has shape \(4,\), expected \(2, 4\)"):
         bias_dropout_residual(x, None, x[0], p=0.1, seed=1)

@@ -1,18 +1,14 @@
 """What holds of every op in the catalog."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import pytest
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
-from traincost_kernels import relu_squared
 from traincost_kernels.agreement import DTYPES, assert_agrees
-from traincost_kernels.catalog import CATALOG, IN_PLACE
+from traincost_kernels.catalog import CATALOG
 from traincost_kernels.entry import KernelEntry, Outputs
-from traincost_kernels.errors import SecondDerivativeError, TransformError
 
 SHAPES = ((0, 8), (1, 1), (2, 7), (3, 127), (5, 128), (2, 129), (2, 1031))
 each_entry = pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.name)
@@ -123,77 +119,6 @@ def test_compilation_keeps_one_whole_graph(entry: KernelEntry, kernel_device: st
     torch.autograd.backward(summed(compiled(**traced)))
     for name in entry.differentiable:
         torch.testing.assert_close(traced[name].grad, plain[name].grad, rtol=0, atol=0)
-
-
-@each_entry
-def test_a_second_derivative_is_refused(entry: KernelEntry, kernel_device: str) -> None:
-    inputs = leaves(entry, entry.inputs(2, 4, torch.float64, kernel_device))
-    name = entry.differentiable[0]
-    loss = summed(entry.fused(**inputs)).square()
-    (slope,) = torch.autograd.grad(loss, inputs[name], create_graph=True)
-    with pytest.raises(SecondDerivativeError, match="no derivative"):
-        torch.autograd.backward(slope.sum())
-
-
-@pytest.mark.parametrize("entry", (*CATALOG, *IN_PLACE), ids=lambda entry: entry.name)
-def test_a_tangent_of_any_input_is_refused(entry: KernelEntry, kernel_device: str) -> None:
-    inputs = entry.inputs(2, 4, torch.float64, kernel_device)
-    for name in entry.differentiable:
-        with forward_ad.dual_level():
-            tangent = torch.ones_like(inputs[name])
-            dual = forward_ad.make_dual(inputs[name], tangent)  # type: ignore[no-untyped-call]
-            with pytest.raises(TransformError, match="no forward-mode derivative"):
-                entry.fused(**{**inputs, name: dual})
-
-
-Transform = Callable[[Callable[[Tensor], Tensor], Tensor], Any]
-
-
-def one_row(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Any]:
-    """A derivative of one row, along itself."""
-
-    def derivative(row: Tensor) -> Any:
-        return torch.func.jvp(f, (row,), (row,))
-
-    return derivative
-
-
-def total(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """A number."""
-
-    def number(value: Tensor) -> Tensor:
-        return f(value).sum()
-
-    return number
-
-
-TRANSFORMS: dict[str, Transform] = {
-    "jvp": lambda f, x: torch.func.jvp(f, (x,), (x,)),
-    "jacfwd": lambda f, x: torch.func.jacfwd(f)(x),
-    "jvp of vmap": lambda f, x: torch.func.jvp(torch.vmap(f), (x,), (x,)),
-    "vmap of jvp": lambda f, x: torch.vmap(one_row(f))(x),
-    "grad": lambda f, x: torch.func.grad(total(f))(x),
-    "jacrev": lambda f, x: torch.func.jacrev(f)(x),
-    "hessian": lambda f, x: torch.func.hessian(total(f))(x),
-}
-
-
-@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
-def test_a_transform_of_torch_func_that_would_lose_the_derivative_is_refused(
-    transform: Transform, kernel_device: str
-) -> None:
-    with pytest.raises(TransformError, match="relu_squared: "):
-        transform(relu_squared, torch.ones(2, 3, device=kernel_device))
-
-
-def test_in_forward_mode_what_has_no_tangent_is_taken(kernel_device: str) -> None:
-    x = torch.ones(2, 3, device=kernel_device)
-
-    def scaled(value: Tensor) -> Tensor:
-        return relu_squared(x) * value
-
-    result = torch.func.jvp(scaled, (x,), (x,))
-    assert torch.equal(result[1], relu_squared(x))
 
 
 @each_entry

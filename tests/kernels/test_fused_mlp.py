@@ -52,6 +52,16 @@ def test_a_vector_is_taken(kernel_device: str) -> None:
     assert_agrees(fused_mlp, ENTRY.eager, inputs, ["x", "w1"])
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 0), (0, 0), (0,)], ids=str)
+def test_an_input_without_features_gives_what_the_biases_do(
+    shape: tuple[int, ...], kernel_device: str
+) -> None:
+    b1, b2 = (torch.linspace(-1, 1, n, device=kernel_device).double() for n in (8, 3))
+    inputs = {"x": b1.new_ones(shape), "w1": b1.new_ones(8, 0), "b1": b1, "b2": b2}
+    inputs["w2"] = torch.linspace(-1, 1, 24, device=kernel_device).double().reshape(3, 8)
+    assert_agrees(fused_mlp, ENTRY.eager, inputs, list(inputs))
+
+
 def saved_bytes(function: Callable[..., object], inputs: dict[str, Tensor]) -> int:
     """Bytes kept for the backward beside the inputs, each storage once."""
     kept: dict[int, int] = {}

@@ -4,8 +4,13 @@ import os
 import subprocess
 import sys
 
+import pytest
 import torch
+import triton
+from triton.runtime.errors import InterpreterError
 
+from traincost_kernels.errors import InterpreterVersionsError
+from traincost_kernels.interpreter import naming_versions
 from traincost_kernels.ops.relu_squared import forward_launches
 
 WITHOUT_INTERPRETER = """
@@ -34,3 +39,18 @@ def test_launchers_take_meta_tensors() -> None:
     (launch,) = forward_launches(x, torch.empty_like(x))
     assert launch.grid == (2,)
     assert (launch.bytes_read, launch.bytes_written) == (6000, 6000)
+
+
+@pytest.mark.parametrize(
+    ("of_triton", "of_numpy", "named"),
+    [("3.6.0", "2.4.6", True), ("3.6.0", "2.3.9", False), ("3.7.1+git1", "2.4.6", False)],
+)
+def test_an_interpreter_and_a_numpy_that_do_not_go_together_are_named(
+    of_triton: str, of_numpy: str, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triton, "__version__", of_triton)
+    monkeypatch.setattr("numpy.__version__", of_numpy)
+    expected = InterpreterVersionsError if named else InterpreterError
+    message = r"softmax: .* triton 3\.6\.0 .* numpy 2\.4\.6, .* 'numpy<2\.4'" if named else "why"
+    with pytest.raises(expected, match=message), naming_versions("softmax"):
+        raise InterpreterError("why")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from traincost_kernels.static.__main__ import main
 from traincost_kernels.static.architecture import ARCHITECTURES, occupancy
 from traincost_kernels.static.ptx import parse_ptx
 from traincost_kernels.static.resources import CompilerLogError, parse_log
@@ -111,3 +112,14 @@ def test_the_head_of_a_loop_is_told_from_its_body() -> None:
     head = next(i for i, line in enumerate(lines, 1) if line.startswith("def test_the_head_of"))
     assert statement_at(__file__, head).last_line == head
     assert statement_at(__file__, head + 1).first_line == head + 1
+
+
+@pytest.mark.parametrize("n_cols", ["0", "-8", "4.5", "many"])
+def test_a_row_length_that_is_none_is_refused(
+    n_cols: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--n-cols", n_cols])
+    assert ended.value.code == 2
+    assert "--n-cols" in (said := capsys.readouterr().err)
+    assert n_cols == "-8" or f"'{n_cols}', expected a whole number from 1" in said

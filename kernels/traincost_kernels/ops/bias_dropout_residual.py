@@ -33,12 +33,13 @@ from torch import Tensor
 
 from traincost_kernels.checks import (
     require_between,
+    require_flag,
     require_floating,
     require_same_shape,
     require_seed,
     require_vector,
 )
-from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
+from traincost_kernels.derivative import refuse_transforms, register_derivative
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Launch, bytes_of, run
 from traincost_kernels.superrows import (
@@ -353,8 +354,13 @@ def _differentiate(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor | None, Tensor,
     return dx, dbias if ctx.has_bias else None, dy, None, None, None
 
 
-_bias_dropout_residual.register_autograd(_differentiate, setup_context=_save)
-refuse_second_derivative("bias_dropout_residual", _bias_dropout_residual_backward)
+register_derivative(
+    "bias_dropout_residual",
+    _bias_dropout_residual,
+    _differentiate,
+    _save,
+    _bias_dropout_residual_backward,
+)
 register_flops("bias_dropout_residual")
 register_flops("bias_dropout_residual_backward")
 
@@ -392,6 +398,7 @@ def bias_dropout_residual(
     require_same_shape(op, "residual", residual, "x", x)
     require_between(op, "p", p, 0.0, 1.0)
     require_seed(op, "seed", seed, x)
+    require_flag(op, "training", training)
     refuse_transforms("bias_dropout_residual", x, bias, residual)
     number, tensor = (0, seed) if isinstance(seed, Tensor) else (seed, None)
     dropped = float(p) if training else 0.0

@@ -34,7 +34,7 @@ from traincost_kernels.activations import (
     relu_squared_and_slope,
 )
 from traincost_kernels.checks import require_choice, require_floating, require_vector
-from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
+from traincost_kernels.derivative import refuse_transforms, register_derivative
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Kernel, Launch, bytes_of, run
 from traincost_kernels.superrows import (
@@ -279,8 +279,7 @@ def _differentiate(ctx: Any, dy: Tensor) -> tuple[None, Tensor, Tensor | None]:
     return None, dx, None if bias is None else dbias
 
 
-_bias_activation.register_autograd(_differentiate, setup_context=_save)
-refuse_second_derivative("bias_gelu", _bias_activation_backward)
+register_derivative("bias_gelu", _bias_activation, _differentiate, _save, _bias_activation_backward)
 register_flops("bias_activation")
 register_flops("bias_activation_backward")
 

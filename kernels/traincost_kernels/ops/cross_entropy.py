@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from traincost_kernels import losses
-from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
+from traincost_kernels.checks import require_flag
+from traincost_kernels.derivative import refuse_transforms, register_derivative
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import run
 from traincost_kernels.losses import LossOptions, require_classes, require_logits_and_target
@@ -128,8 +129,7 @@ def _differentiate(ctx: Any, dloss: Tensor, *_: Tensor) -> tuple[Tensor | None, 
     return dlogits, None, None, None, None, None, None
 
 
-_cross_entropy.register_autograd(_differentiate, setup_context=_save)
-refuse_second_derivative("cross_entropy", _cross_entropy_backward)
+register_derivative("cross_entropy", _cross_entropy, _differentiate, _save, _cross_entropy_backward)
 register_flops("cross_entropy")
 register_flops("cross_entropy_backward")
 
@@ -153,8 +153,8 @@ def cross_entropy(
         label_smoothing: share of the target that is spread over all classes, from 0 to 1.
         z_loss: weight of the squared log-sum-exp, which keeps logits from drifting.
         reduction: "mean" over the rows that are not ignored (NaN if all are), "sum" or "none".
-        check_target: look for wrong indices first. On a GPU this waits for the target; without, a
-            row with a wrong index has the loss NaN.
+        check_target: look for wrong indices first. On a GPU this waits for the target. Without,
+            and while a CUDA graph is captured, a row with a wrong index has the loss NaN.
 
     Returns:
         The loss in fp32 (fp64 for fp64).
@@ -166,6 +166,7 @@ def cross_entropy(
     """
     require_logits_and_target("cross_entropy", logits, target)
     LossOptions(ignore_index, label_smoothing, z_loss, reduction).require("cross_entropy")
+    require_flag("cross_entropy", "check_target", check_target)
     refuse_transforms("cross_entropy", logits)
     options = (ignore_index, float(label_smoothing), float(z_loss), reduction, check_target)
     loss, _, _, _ = _cross_entropy(logits.contiguous(), target.contiguous(), *options)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from traincost_kernels import losses
+from traincost_kernels.checks import require_flag
 from traincost_kernels.derivative import refuse_transforms, second_derivative_error
 from traincost_kernels.errors import KernelInputError
 from traincost_kernels.flops import register_flops
@@ -92,6 +93,7 @@ class _InPlace(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():  # create_graph=True; once_differentiable would give zeros
             raise second_derivative_error("cross_entropy_")
+        refuse_transforms("cross_entropy_", dloss)
         (gradient,) = ctx.saved_tensors  # a second backward fails here: its version has changed
         _scale(gradient, dloss)
         return gradient, None, None, None, None, None, None
@@ -122,6 +124,7 @@ def cross_entropy_(
     """
     require_logits_and_target("cross_entropy_", logits, target)
     LossOptions(ignore_index, label_smoothing, z_loss, reduction).require("cross_entropy_")
+    require_flag("cross_entropy_", "check_target", check_target)
     if not logits.is_contiguous():
         raise KernelInputError(
             f"cross_entropy_: logits has strides {logits.stride()}, expected contiguous, since it "

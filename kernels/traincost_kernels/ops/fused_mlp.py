@@ -35,7 +35,7 @@ from traincost_kernels.checks import (
     require_rank,
     require_shape,
 )
-from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
+from traincost_kernels.derivative import refuse_transforms, register_derivative
 from traincost_kernels.errors import KernelInputError
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import run
@@ -139,8 +139,7 @@ def _backward_flops(
     return 4 * x[0] * (prod(w1) + prod(w2))
 
 
-_fused_mlp.register_autograd(_differentiate, setup_context=_save)
-refuse_second_derivative("fused_mlp", _fused_mlp_backward)
+register_derivative("fused_mlp", _fused_mlp, _differentiate, _save, _fused_mlp_backward)
 register_flops("fused_mlp", _forward_flops)
 register_flops("fused_mlp_backward", _backward_flops)
 
@@ -211,6 +210,7 @@ def fused_mlp(
     _check(x, w1, b1, w2, b2, activation)
     refuse_transforms("fused_mlp", x, w1, b1, w2, b2)
     b1 = None if b1 is None else b1.contiguous()
-    y, _ = _fused_mlp(x.reshape(-1, x.shape[-1]), w1, b1, w2, b2, activation)
+    rows = x.reshape(prod(x.shape[:-1]), x.shape[-1])  # -1 is ambiguous where n_in is 0
+    y, _ = _fused_mlp(rows, w1, b1, w2, b2, activation)
     result: Tensor = y.reshape(*x.shape[:-1], w2.shape[0])
     return result

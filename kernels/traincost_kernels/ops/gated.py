@@ -23,7 +23,7 @@ from torch import Tensor
 
 from traincost_kernels.activations import gelu_and_slope, gelu_tanh_and_slope, silu_and_slope
 from traincost_kernels.checks import require_choice, require_floating, require_same_shape
-from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
+from traincost_kernels.derivative import refuse_transforms, register_derivative
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Kernel, Launch, run
 from traincost_kernels.pointwise import pointwise_launch
@@ -131,8 +131,7 @@ def _differentiate(ctx: Any, dy: Tensor) -> tuple[None, Tensor, Tensor]:
     return None, dgate, dup
 
 
-_gated.register_autograd(_differentiate, setup_context=_save)
-refuse_second_derivative("swiglu and geglu", _gated_backward)
+register_derivative("swiglu and geglu", _gated, _differentiate, _save, _gated_backward)
 register_flops("gated")
 register_flops("gated_backward")
 

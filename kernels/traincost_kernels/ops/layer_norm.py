@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from traincost_kernels import norms
-from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
+from traincost_kernels.derivative import refuse_transforms, register_derivative
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import run
 from traincost_kernels.norms import contiguous_like, require_norm_inputs, row_statistic
@@ -91,8 +91,7 @@ def _differentiate(
     return dx, None if weight is None else dweight, dbias if ctx.has_bias else None, None
 
 
-_layer_norm.register_autograd(_differentiate, setup_context=_save)
-refuse_second_derivative("layer_norm", _layer_norm_backward)
+register_derivative("layer_norm", _layer_norm, _differentiate, _save, _layer_norm_backward)
 register_flops("layer_norm")
 register_flops("layer_norm_backward")
 

@@ -38,7 +38,7 @@ from torch import Tensor
 
 from traincost_kernels.activations import sigmoid_and_rest, tanh_and_slope
 from traincost_kernels.checks import require_floating, require_like, require_rank, require_shape
-from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
+from traincost_kernels.derivative import refuse_transforms, register_derivative
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Kernel, Launch, bytes_of, run
 from traincost_kernels.tiling import POINTWISE_WARPS, ceil_divide, pointwise_block, widen
@@ -202,8 +202,7 @@ def _differentiate(ctx: Any, dh: Tensor, dc_next: Tensor) -> tuple[Tensor, Tenso
     return dgates, dc
 
 
-_lstm_cell.register_autograd(_differentiate, setup_context=_save)
-refuse_second_derivative("lstm_cell", _lstm_cell_backward)
+register_derivative("lstm_cell", _lstm_cell, _differentiate, _save, _lstm_cell_backward)
 register_flops("lstm_cell")
 register_flops("lstm_cell_backward")
 

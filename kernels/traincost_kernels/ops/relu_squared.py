@@ -21,7 +21,7 @@ from torch import Tensor
 
 from traincost_kernels.activations import relu_squared_and_slope
 from traincost_kernels.checks import require_floating
-from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
+from traincost_kernels.derivative import refuse_transforms, register_derivative
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Launch, run
 from traincost_kernels.pointwise import pointwise_launch
@@ -84,8 +84,7 @@ def _differentiate(ctx: Any, dy: Tensor) -> Tensor:
     return _relu_squared_backward(x, dy)
 
 
-_relu_squared.register_autograd(_differentiate, setup_context=_save)
-refuse_second_derivative("relu_squared", _relu_squared_backward)
+register_derivative("relu_squared", _relu_squared, _differentiate, _save, _relu_squared_backward)
 register_flops("relu_squared")
 register_flops("relu_squared_backward")
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from traincost_kernels import norms
 from traincost_kernels.checks import require_same_shape
-from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
+from traincost_kernels.derivative import refuse_transforms, register_derivative
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Launch, run
 from traincost_kernels.norms import contiguous_like, require_norm_inputs, row_statistic
@@ -150,9 +150,8 @@ def _gradients(
     return dx, None if weight is None else dweight
 
 
-_rms_norm.register_autograd(_differentiate, setup_context=_save)
-_add_rms_norm.register_autograd(_differentiate_sum, setup_context=_save_sum)
-refuse_second_derivative("rms_norm", _rms_norm_backward)
+register_derivative("rms_norm", _rms_norm, _differentiate, _save, _rms_norm_backward)
+register_derivative("rms_norm", _add_rms_norm, _differentiate_sum, _save_sum, _rms_norm_backward)
 register_flops("rms_norm")
 register_flops("add_rms_norm")
 register_flops("rms_norm_backward")

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from traincost_kernels.checks import require_between, require_floating
-from traincost_kernels.derivative import refuse_second_derivative, refuse_transforms
+from traincost_kernels.derivative import refuse_transforms, register_derivative
 from traincost_kernels.errors import KernelInputError
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import Kernel, Launch, bytes_of, run
@@ -154,8 +154,7 @@ def _differentiate(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
     return _softmax_backward(y, mask, dy, ctx.scale), None, None
 
 
-_softmax.register_autograd(_differentiate, setup_context=_save)
-refuse_second_derivative("softmax", _softmax_backward)
+register_derivative("softmax", _softmax, _differentiate, _save, _softmax_backward)
 register_flops("softmax")
 register_flops("softmax_backward")
 

@@ -56,12 +56,19 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("kernel", nargs="*", help="names of the catalog; default all")
     add("--dtype", nargs="+", choices=DTYPES, default=["bf16"])
-    add("--n-cols", nargs="+", type=int, default=[4096])
+    add("--n-cols", nargs="+", type=_row_length, default=[4096])
     add("--arch", nargs="+", choices=ARCHITECTURES, default=["sm_90"])
     add("--phase", nargs="+", choices=PHASES, default=PHASES)
     add("--ours", action="store_true", help="leave out Liger's kernels")
     add("--catalog", default=CATALOG, help="module with a CATALOG; default %(default)s")
     return parser
+
+
+def _row_length(text: str) -> int:
+    """The number that `text` is; argparse says of what is raised which option it was."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1")
+    return int(text)
 
 
 if __name__ == "__main__":

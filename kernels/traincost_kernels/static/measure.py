@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from traincost_kernels.interpreter import naming_versions
 from traincost_kernels.static.binary import Binary
 from traincost_kernels.static.call import Call
 from traincost_kernels.static.counting import Place, Totals, Traffic, counting
@@ -125,7 +126,7 @@ def _count(call: Call) -> Traffic:
         if isinstance(value, Tensor) and value.is_floating_point():
             with torch.no_grad():
                 value.zero_()
-    with counting(call.values) as traffic:
+    with naming_versions(call.name), counting(call.values) as traffic:
         call.kernel[call.grid](*call.arguments, **call.options)
     return traffic
 
