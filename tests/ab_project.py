@@ -88,3 +88,15 @@ def run_ab(folder: Path, *arguments: str, **variables: str) -> Said:
         check=False,
     )
     return Said(done.returncode, done.stdout, done.stderr)
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Command lines of processes that work below a folder."""
+    found: list[str] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append((process / "cmdline").read_text())
+        except OSError:
+            continue
+    return found

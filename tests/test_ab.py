@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ab_project import SAME, SLOWER, command, commit, git, run_ab, write_repository
+from ab_project import SAME, SLOWER, command, commit, git, processes_in, run_ab, write_repository
 from project import SOURCES, environment
 
 from traincost.data.results import read_records
@@ -140,18 +140,6 @@ def test_an_interruption_leaves_nothing_running_and_nothing_behind(
     assert list(scratch.iterdir()) == []
     assert len(git(slower, "worktree", "list").splitlines()) == 1
     assert not processes_in(scratch)
-
-
-def processes_in(folder: Path) -> list[str]:
-    """Command lines of processes that work below a folder."""
-    found: list[str] = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "cwd").readlink().is_relative_to(folder):
-                found.append((process / "cmdline").read_text())
-        except OSError:
-            continue
-    return found
 
 
 @SLOW

@@ -31,6 +31,7 @@ ELSEWHERE = {  # run by CI itself, or as main parts of other tests
     "tox run -e gpu",
     "traincost calibrate",
     "traincost calibrate --only simulation --full",
+    "traincost calibrate --only real",
     "pytest suites --cost-profile standard",
     "pytest suites/test_kernels.py suites/test_fused_training.py --cost-profile standard",
     "python3 -m pytest suites",

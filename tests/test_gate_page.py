@@ -5,6 +5,7 @@ import re
 
 import pytest
 from project import ROOT
+from write_gate_page import written
 
 from traincost.judge.noise import SHAPES
 from traincost.judge.plans import plan
@@ -23,7 +24,7 @@ def study() -> list[dict[str, str]]:
 def tables() -> list[tuple[list[str], list[str]]]:
     """Header and cells of every row of the page's tables of simulated suites."""
     found: list[tuple[list[str], list[str]]] = []
-    simulated = PAGE.split("## Simulated")[1].split("## Weak spots")[0]
+    simulated = PAGE.split("## Simulated")[1].split("## Real")[0]
     for block in re.findall(r"(?:^\|.*\|\n)+", simulated, re.M):
         header, *rows = [line.split(" | ") for line in CELLS.findall(block)]
         if len(header) > 2:
@@ -46,6 +47,10 @@ def test_every_share_that_the_text_cites_stands_in_the_study() -> None:
     cited = re.findall(r"\d[\d.]* \[[\d.]+, [\d.]+\]", PAGE.split("## Weak spots")[1])
     assert cited
     assert set(cited) <= shares
+
+
+def test_the_page_shows_the_real_study_that_lies_beside_it() -> None:
+    assert written(PAGE) == PAGE
 
 
 def test_the_study_has_every_line_that_the_command_would_print() -> None:

@@ -23,7 +23,6 @@ from traincost.data.side_plan import SidePlan, SideReport
 PYTEST_FAILED, NO_TESTS = 1, 5
 _TIMED = ("--benchmark-enable", *(["-n0"] if find_spec("xdist") else []))
 """Over what a project's own options may say: without timing there is nothing to compare."""
-TIMEOUT_S = 900.0
 LINES_SHOWN = 5
 
 
@@ -49,11 +48,19 @@ class Sides:
     scratch: Path
     threads: int
     pythons: dict[str, str]  # by side
-    timeout_s: float = TIMEOUT_S
 
-    def collect(self, side: str) -> Ran:
+    def collect(self, side: str, timeout_s: float) -> Ran:
         """The cases of a side, none of them run."""
-        return self._run(side, None, None, seed=0, untimed=False, cpus=None, collect=True)
+        return self._run(
+            side,
+            None,
+            None,
+            seed=0,
+            untimed=False,
+            cpus=None,
+            timeout_s=timeout_s,
+            collect=True,
+        )
 
     def run(
         self,
@@ -64,9 +71,18 @@ class Sides:
         seed: int,
         untimed: bool,
         cpus: frozenset[int] | None,
+        timeout_s: float,
     ) -> Ran:
-        """These cases, in an order that the seed gives."""
-        return self._run(side, pair, tuple(cases), seed=seed, untimed=untimed, cpus=cpus)
+        """These cases, in an order that the seed gives; killed when it takes too long."""
+        return self._run(
+            side,
+            pair,
+            tuple(cases),
+            seed=seed,
+            untimed=untimed,
+            cpus=cpus,
+            timeout_s=timeout_s,
+        )
 
     def _run(
         self,
@@ -77,6 +93,7 @@ class Sides:
         seed: int,
         untimed: bool,
         cpus: frozenset[int] | None,
+        timeout_s: float,
         collect: bool = False,
     ) -> Ran:
         tree = self.trees.of(side)
@@ -93,9 +110,7 @@ class Sides:
                 *self.arguments,
             ]
             begun_s = time.monotonic()
-            code, output = call(
-                command, tree.workdir, self._environment(plan), cpus, self.timeout_s
-            )
+            code, output = call(command, tree.workdir, self._environment(plan), cpus, timeout_s)
             length_s = time.monotonic() - begun_s
             report = SideReport.read(Path(plan.report))
             if report is None or code not in (0, PYTEST_FAILED) or not report.cases:

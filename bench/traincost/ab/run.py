@@ -1,7 +1,9 @@
 """The A/B itself: pairs of fresh processes, looked at on the way, until every case is decided.
 
 Each pair is one process a side, one after the other, over all undecided cases. The number of pairs
-is fixed by the budget after the first one, before anything is judged.
+is fixed by the budget after the first one, before anything is judged. Where the machine becomes
+slower on the way, no pair is begun that would end after the budget: the looks that were planned
+stay as they are, and the last ones are not taken. A process that hangs is killed.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ from traincost.judge.sequential import Looks
 LEFT_OUT = {Status.THROTTLED: "was throttled", Status.UNSTABLE: "waited for a CPU"}
 """Rows whose pair is not used: in a process that is one of many, `unstable` means waiting."""
 FEWEST_PAIRS = 4
+GRACE_S = 60.0
+"""A first process may take so long whatever the budget, so that it can be said what would do."""
+HANGS = 3.0
+"""A later one may end after the budget, unless it takes so many times what its side took before."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ class AbRun:
     _failed: dict[str, str] = field(init=False)
     _left_out: dict[str, list[str]] = field(init=False)
     _of_pairs: int | None = field(default=None, init=False)
+    _begun_s: float = field(default_factory=time.monotonic, init=False)
+    _longest_s: dict[str, float] = field(default_factory=dict[str, float], init=False)
 
     def __post_init__(self) -> None:
         self._records, self._modules = {BASE: [], HEAD: []}, {BASE: {}, HEAD: {}}
@@ -86,7 +94,10 @@ class AbRun:
 
     def collect(self) -> tuple[tuple[str, ...], dict[str, str], Estimate]:
         """Cases of both sides, those of one side only, and what the budget has room for."""
-        found = {side: self.sides.collect(side) for side in (BASE, HEAD)}
+        self._begun_s = time.monotonic()
+        found = {
+            side: self.sides.collect(side, max(self._left_s(), GRACE_S)) for side in (BASE, HEAD)
+        }
         for side, ran in found.items():
             self._check(side, ran)
         base, head = (found[side].report.cases for side in (BASE, HEAD))
@@ -100,7 +111,7 @@ class AbRun:
         alone = {case: "on BASE only" for case in base if case not in common}
         alone |= {case: "on HEAD only" for case in head if case not in common}
         pair_s = sum(ran.length_s for ran in found.values()) + 2 * CASE_S * len(common)
-        return common, alone, estimate(len(common), pair_s, self.budget_s)
+        return common, alone, estimate(len(common), pair_s, self._left_s())
 
     def measure(self, rules: Mapping[str, Rule]) -> Measured:
         """Pairs until every case is decided, by its own rule, or the budget ends."""
@@ -108,12 +119,15 @@ class AbRun:
         cases = tuple(rules)
         waiting = list(cases)
         family: Family | None = None
-        pairs = 0
+        pairs, pair_s = 0, 0.0
         for turn in turns(self.cpus, self.sides.threads, self.rng):
+            if pairs and self._left_s() < pair_s:
+                break
+            pair_begun_s = time.monotonic()
             self._pair(turn, waiting, self._progress(pairs, cases, waiting, family, begun_s))
-            pairs = turn.pair
+            pairs, pair_s = turn.pair, time.monotonic() - pair_begun_s
             if family is None:
-                looks = self._looks(time.monotonic() - begun_s)
+                looks = self._looks(pair_s)
                 self._of_pairs = looks.pairs[-1]
                 family = Family({c: r for c, r in rules.items() if c not in self._failed}, looks)
             waiting = [c for c in family.undecided if c not in self._failed]
@@ -133,12 +147,18 @@ class AbRun:
             length_s=time.monotonic() - begun_s,
         )
 
+    def _left_s(self) -> float:
+        """Of the budget, which began when the cases were collected."""
+        return self._begun_s + self.budget_s - time.monotonic()
+
     def _looks(self, pair_s: float) -> Looks:
-        pairs = int(self.budget_s / pair_s)
+        """Those that the first pair, which has taken `pair_s`, and what is left have room for."""
+        pairs = 1 + math.floor(self._left_s() / pair_s)
         if pairs < FEWEST_PAIRS:
+            needed_s = self.budget_s - self._left_s() + (FEWEST_PAIRS - 1) * pair_s
             raise BadInputError(
                 f"--budget {self.budget_s:.0f} s: a pair takes {pair_s:.0f} s; expected room for "
-                f"{FEWEST_PAIRS} pairs, {FEWEST_PAIRS * pair_s:.0f} s, or fewer cases (-k)"
+                f"{FEWEST_PAIRS} pairs, {math.ceil(needed_s)} s, or fewer cases (-k)"
             )
         return self.looks.within(pairs)
 
@@ -148,8 +168,15 @@ class AbRun:
         for side in turn.order:
             self.tell(replace(at, running=side))
             ran = self.sides.run(
-                side, turn.pair, cases, seed=turn.seed, untimed=turn.pair == 1, cpus=turn.cpus
+                side,
+                turn.pair,
+                cases,
+                seed=turn.seed,
+                untimed=turn.pair == 1,
+                cpus=turn.cpus,
+                timeout_s=max(self._left_s(), HANGS * self._longest_s.get(side, 0.0) or GRACE_S),
             )
+            self._longest_s[side] = max(ran.length_s, self._longest_s.get(side, 0.0))
             self._check(side, ran)
             rows[side] = {record.case_id: self._planned(record) for record in ran.records}
         for side in (BASE, HEAD):

@@ -137,7 +137,7 @@ def _measured(
     arguments, suites = pytest_arguments(options.rest, options.k)
     seed = random.randrange(2**32) if options.seed is None else options.seed
     with (
-        _terminated_as_interrupted(),
+        terminated_as_interrupted(),
         trees_of(options.base, options.head, options.suites_from, suites, Path.cwd()) as trees,
         tempfile.TemporaryDirectory(prefix="traincost-ab-") as scratch,
     ):
@@ -192,7 +192,7 @@ def pytest_arguments(given: list[str], k: str | None) -> tuple[list[str], list[s
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Generator[None]:
+def terminated_as_interrupted() -> Generator[None]:
     """A signal that would end this process at once lets it put away what it made."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 KINDS = (
     *("gaussian", "unequal", "ar1", "bimodal", "outliers", "drift"),
     *("stalls", "shared", "few-bimodal", "one-noisy"),
 )
 """The names of `traincost.judge.noise.SHAPES`, which `--help` doesn't import."""
+FEWEST_PAIRS = 6
+"""Real pairs to draw from."""
+EFFECTS_REL = (0.03, 0.05, 0.08)
+"""Slowed down by so much, by arithmetic, in real pairs of identical code."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +21,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cost-threads", metavar="N", type=int, default=1, help="CPU threads (default: 1)"
     )
-    parser.add_argument("--only", choices=("clock", "simulation"), help="one half (default: both)")
+    parser.add_argument(
+        "--only",
+        choices=("clock", "simulation", "real"),
+        help="one part (default: clock and simulation); `real` runs `traincost ab` on identical "
+        "code and on planted slow-downs (about 30 minutes)",
+    )
     parser.add_argument(
         "--noise", metavar="KIND", choices=KINDS, help="one of: " + ", ".join(KINDS)
     )
@@ -29,10 +39,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Time the same steps here and by torch.utils.benchmark; simulate suites under the rule."""
-    if options.only != "simulation":
+    if options.only in (None, "clock"):
         _clock(options)
-    if options.only != "clock":
+    if options.only in (None, "simulation"):
         _simulation(options)
+    if options.only == "real":
+        _real(options)
     return 0
 
 
@@ -78,3 +90,24 @@ def _simulation(options: argparse.Namespace) -> None:
         rows += [study.other_row(name, o) for name, o in other_outcomes(chosen, done)]
     rows += study.summary_rows(summary_spreads(chosen.n_summary_runs))
     print(render("simulated suites", study.COLUMNS, rows, options.format), end="")
+
+
+def _real(options: argparse.Namespace) -> None:
+    """True comparisons on this machine; then many more, drawn from the pairs of the longest."""
+    from traincost.ab.trials import Sizes, run_trials
+    from traincost.judge.resampled import resample
+    from traincost.show.real import COLUMNS, progress_line, study_rows
+    from traincost.show.tables import render
+    from traincost.verbs.ab import terminated_as_interrupted
+
+    trials = Sizes().trials()
+    with terminated_as_interrupted():
+        tried = list(
+            run_trials(
+                trials, lambda done: print(progress_line(done, trials), file=sys.stderr, flush=True)
+            )
+        )
+    effects_rel = (0.0, *EFFECTS_REL) if tried[0].pairs >= FEWEST_PAIRS else ()
+    resampled = [resample(tried[0].log_ratios, effect_rel) for effect_rel in effects_rel]
+    rows = study_rows(tried, resampled)
+    print(render("real comparisons", COLUMNS, rows, options.format), end="")
