@@ -138,3 +138,50 @@ def test_what_the_checkout_has_on_the_path_each_side_has_of_its_own(
             assert roots[0] == str(tree.folder / "python")
             assert str(tree.folder / "src") in roots
             assert not any(root.startswith((str(checkout), "/elsewhere")) for root in roots)
+
+
+def test_submodules_are_there_at_the_commit_of_each_side_and_nothing_is_left(
+    checkout: Path, tmp_path: Path
+) -> None:
+    inner, outer = tmp_path / "inner", tmp_path / "outer"
+    for folder, text in ((inner, "one"), (outer, "one")):
+        folder.mkdir()
+        git(folder, "init", "-q")
+        (folder / "text").write_text(text)
+        git(folder, "add", ".")
+        git(folder, "commit", "-qm", text)
+    local = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add")
+    git(outer, *local, str(inner), "inner")
+    git(outer, "commit", "-qm", "inner")
+    git(checkout, *local, str(outer), "outer")
+    git(
+        checkout,
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "update",
+        "-q",
+        "--init",
+        "--recursive",
+    )
+    git(checkout, "commit", "-qm", "outer")
+    git(checkout, "tag", "-f", "slow")
+    (checkout / "outer/text").write_text("two")
+    git(checkout / "outer", "commit", "-qam", "two")
+    git(checkout, "commit", "-qam", "two")
+    with trees_of("slow", None, "head", ["suites"], checkout) as trees:
+        texts = [(t.workdir / "outer/text").read_text() for t in (trees.base, trees.head)]
+        assert (trees.base.workdir / "outer/inner/text").read_text() == "one"
+    assert texts == ["one", "two"]
+    assert not trees.base.folder.exists()
+    assert len(git(checkout, "worktree", "list").splitlines()) == 1
+    assert git(checkout, "status", "--porcelain") == ""
+
+
+def test_a_bare_repository_is_said(checkout: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--bare", str(checkout), "bare")
+    with (
+        pytest.raises(BadInputError, match="bare repository"),
+        trees_of("HEAD", "HEAD", "head", ["suites"], tmp_path / "bare"),
+    ):
+        pass

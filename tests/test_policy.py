@@ -70,7 +70,7 @@ def test_a_case_that_is_off_has_no_metric_that_is_gated(tmp_path: Path) -> None:
 def test_the_rule_of_a_case_has_its_margin_and_a_floor_not_above_it() -> None:
     policy = Policy(thresholds=(Threshold("a/*", TIME, 0.01), Threshold("b/*", TIME, None)))
     rule = policy.rule_for("a/x", TIME)
-    assert rule is not None and (rule.margin_rel, rule.effective_floor_rel) == (0.01, 0.01)
+    assert rule is not None and (rule.margin_rel, rule.slower_floor_rel) == (0.01, 0.01)
     assert policy.rule_for("b/x", TIME) is None
 
 

@@ -64,6 +64,29 @@ def test_a_floor_above_the_margin_is_taken_at_the_margin() -> None:
     )
 
 
+@pytest.mark.parametrize("margin_rel", [0.1, 0.5])
+def test_a_proven_slow_down_far_under_the_margin_is_held_and_one_of_the_margin_called(
+    margin_rel: float,
+) -> None:
+    wide = Rule(margin_rel=margin_rel)
+    far, at = (noisy(effect, 24, sd=0.005) for effect in (0.029, margin_rel))
+    assert judge_paired(far, wide, n_cases=30).verdict is Verdict.HELD
+    assert judge_paired(at, wide, n_cases=30).verdict is Verdict.REGRESSION
+    assert judge_paired(noisy(-0.029, 24, sd=0.005), wide, n_cases=30).verdict is Verdict.FASTER
+
+
+@pytest.mark.parametrize(("margin_rel", "floor_rel"), [(0.01, 0.01), (0.03, 0.02), (0.05, 0.02)])
+def test_up_to_a_margin_of_5_percent_the_floor_is_2_percent_or_the_margin(
+    margin_rel: float, floor_rel: float
+) -> None:
+    assert Rule(margin_rel=margin_rel).slower_floor_rel == pytest.approx(floor_rel, abs=1e-12)
+
+
+def test_a_case_of_the_margin_is_called_as_surely_at_any_margin_from_5_percent_on() -> None:
+    room = [math.log1p(m) - math.log1p(Rule(margin_rel=m).slower_floor_rel) for m in (0.05, 0.1, 1)]
+    assert room == pytest.approx([room[0]] * 3)
+
+
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_up_to_three_pairs_decide_nothing(n: int) -> None:
     for effect_rel in (0.0, 0.5):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traincost.judge.rule import Rule, Verdict
+from traincost.judge.family import Family
+from traincost.judge.rule import Judged, Rule, Verdict
 from traincost.judge.sequential import Looks, Sequential
 
 
@@ -96,3 +97,19 @@ def test_the_order_of_the_cases_changes_no_verdict() -> None:
         one.look(d)
         other.look(dict(reversed(d.items())))
     assert one.verdicts == other.verdicts
+
+
+def test_cases_of_two_margins_share_one_alpha() -> None:
+    """The bounds of a case are the same whatever margins the others have."""
+    log_ratios = [0.03 + 0.01 * math.sin(i) for i in range(6)]
+
+    def judged(*rules: Rule) -> Judged:
+        cases = dict(zip("abc", rules, strict=True))
+        family = Family(cases, Looks((6,)))
+        family.look(dict.fromkeys(cases, log_ratios))
+        return family.verdicts["a"]
+
+    alike = judged(Rule(), Rule(), Rule())
+    mixed = judged(Rule(), Rule(margin_rel=0.08), Rule(margin_rel=0.1))
+    assert mixed.lower_rel == pytest.approx(alike.lower_rel)
+    assert mixed.upper_rel == pytest.approx(alike.upper_rel)

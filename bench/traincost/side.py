@@ -35,8 +35,18 @@ class Side:
         return [by_id[case_id] for case_id in ids]
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Tell what was imported, now that everything was."""
         found = provenance(self.plan)
-        report = SideReport(self._cases, found.inside, found.outside, found.suspect)
+        report = SideReport(
+            self._cases, found.inside, found.outside, found.suspect, _uncollected(session.config)
+        )
         report.write(Path(self.plan.report))
+
+
+def _uncollected(config: pytest.Config) -> tuple[str, ...]:
+    """Files that could not be imported; the terminal has kept what was said of them."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    stats: dict[str, list[object]] = getattr(terminal, "stats", {})
+    errors = stats.get("error", [])
+    return tuple(r.nodeid for r in errors if isinstance(r, pytest.CollectReport))

@@ -107,6 +107,7 @@ class Sides:
                 *_TIMED,
                 *("--cost-ab", str(folder / "plan.json"), "--cost-results", str(folder)),
                 *(["--collect-only", "-q"] if collect else []),
+                *(["--continue-on-collection-errors"] if side == BASE else []),  # suites of HEAD's
                 *self.arguments,
             ]
             begun_s = time.monotonic()
@@ -199,7 +200,8 @@ def _who(tree: Tree) -> str:
 
 def _why(code: int, output: str, report: SideReport | None) -> str:
     """What the process said last."""
-    if code == NO_TESTS or (report is not None and not report.cases):
+    failed = report is not None and report.uncollected
+    if code == NO_TESTS or (report is not None and not report.cases and not failed):
         return "has no case to run: expected cases marked `gate`, or others chosen by -k or -m"
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     marks = ("E  ", "ERROR", "Exit:", "!!")

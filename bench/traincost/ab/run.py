@@ -30,6 +30,8 @@ from traincost.judge.sequential import Looks
 LEFT_OUT = {Status.THROTTLED: "was throttled", Status.UNSTABLE: "waited for a CPU"}
 """Rows whose pair is not used: in a process that is one of many, `unstable` means waiting."""
 FEWEST_PAIRS = 4
+COMMIT_DIGITS = 12
+ON_HEAD = "on HEAD only"
 GRACE_S = 60.0
 """A first process may take so long whatever the budget, so that it can be said what would do."""
 HANGS = 3.0
@@ -109,7 +111,8 @@ class AbRun:
             )
         self._check_suspects(found)
         alone = {case: "on BASE only" for case in base if case not in common}
-        alone |= {case: "on HEAD only" for case in head if case not in common}
+        uncollected = found[BASE].report.uncollected
+        alone |= {case: _new(case, uncollected) for case in head if case not in common}
         pair_s = sum(ran.length_s for ran in found.values()) + 2 * CASE_S * len(common)
         return common, alone, estimate(len(common), pair_s, self._left_s())
 
@@ -178,7 +181,7 @@ class AbRun:
             )
             self._longest_s[side] = max(ran.length_s, self._longest_s.get(side, 0.0))
             self._check(side, ran)
-            rows[side] = {record.case_id: self._planned(record) for record in ran.records}
+            rows[side] = {record.case_id: self._noted(side, record) for record in ran.records}
         for side in (BASE, HEAD):
             self._records[side] += rows[side].values()
             self.files[side].put_all(tuple(rows[side].values()))
@@ -186,8 +189,15 @@ class AbRun:
             self._take(case, {side: rows[side].get(case) for side in rows})
         self.tell(replace(at, pairs=turn.pair, running=""))
 
-    def _planned(self, record: Record) -> Record:
-        """With the number of pairs, so that `traincost gate` can take the same looks again."""
+    def _noted(self, side: str, record: Record) -> Record:
+        """With the commit of its side and the number of pairs.
+
+        The process saw suites of the other side in its tree, and said `-dirty`. The number lets
+        `traincost gate` take the same looks again.
+        """
+        commit = self.sides.trees.of(side).commit
+        if commit is not None:
+            record = replace(record, commit=commit[:COMMIT_DIGITS])
         return record if self._of_pairs is None else with_plan(record, self._of_pairs)
 
     def _take(self, case: str, rows: Mapping[str, Record | None]) -> None:
@@ -247,6 +257,13 @@ class AbRun:
         left_s = None if of_pairs is None else spent_s / pairs * (of_pairs - pairs)
         verdicts = {} if family is None else family.verdicts
         return Progress(pairs, of_pairs, len(waiting), len(cases), "", left_s, verdicts)
+
+
+def _new(case_id: str, uncollected: Sequence[str]) -> str:
+    """Why a case is on HEAD only; `uncollected` are suites that BASE's code does not fit."""
+    suite = case_id.partition("/")[0]
+    files = [file for file in uncollected if Path(file).stem.removeprefix("test_") == suite]
+    return f"{ON_HEAD}: BASE's code does not fit {files[0]}" if files else ON_HEAD
 
 
 def _counted(reasons: Sequence[str]) -> str:

@@ -7,16 +7,15 @@ in the temporary folder nor among git's worktrees.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from traincost.ab.git import git, last_line, populate_submodules
 from traincost.data.errors import BadInputError
 
 BASE, HEAD = "base", "head"
@@ -92,7 +91,7 @@ def trees_of(
             yield Trees(sides[0], sides[1], origin, project, shared, replaced, suites_from)
         finally:
             for worktree in worktrees:
-                _git(root, "worktree", "remove", "--force", "--force", str(worktree))
+                git(root, "worktree", "remove", "--force", "--force", str(worktree))
 
 
 def _lay_out(
@@ -108,14 +107,15 @@ def _lay_out(
             raise BadInputError(f"{name.upper()} {what!r}: cannot be copied: {reason}") from e
         return Tree(name, what, folder, folder, None)
     if root is None or commit is None:
-        where = "this is no git repository" if root is None else f"no such revision in {root}"
+        where = _no_checkout(origin) if root is None else f"no such revision in {root}"
         raise BadInputError(f"{name.upper()} {what!r}: {where}; expected a revision or a folder")
     worktrees.append(folder)
-    done = _git(root, "worktree", "add", "--detach", "--force", str(folder), commit)
+    done = git(root, "worktree", "add", "--detach", "--force", str(folder), commit)
     if done.returncode:
         raise BadInputError(
-            f"{name.upper()} {what!r}: {_last(done)}; expected a revision to check out"
+            f"{name.upper()} {what!r}: {last_line(done)}; expected a revision to check out"
         )
+    populate_submodules(root, folder, commit)
     workdir = folder / origin.resolve().relative_to(root)
     if not workdir.is_dir():
         raise BadInputError(
@@ -197,7 +197,7 @@ def _editable_finders() -> Iterator[str]:
 def _check_clean(root: Path | None) -> None:
     if root is None:
         return  # what is wrong then is said of the revision
-    changed = _git(root, "status", "--porcelain").stdout.splitlines()
+    changed = git(root, "status", "--porcelain").stdout.splitlines()
     tracked = [line[3:] for line in changed if not line.startswith("??")]
     if tracked:
         files = ", ".join(tracked[:3]) + (", …" if len(tracked) > 3 else "")
@@ -207,28 +207,19 @@ def _check_clean(root: Path | None) -> None:
         )
 
 
+def _no_checkout(folder: Path) -> str:
+    if git(folder, "rev-parse", "--is-bare-repository").stdout.strip() == "true":
+        return "this is a bare repository, without a checkout to take suites from"
+    return "this is no git repository"
+
+
 def _git_root(folder: Path) -> Path | None:
-    done = _git(folder, "rev-parse", "--show-toplevel")
+    done = git(folder, "rev-parse", "--show-toplevel")
     return Path(done.stdout.strip()).resolve() if done.returncode == 0 else None
 
 
 def _commit(root: Path | None, what: str) -> str | None:
     if root is None or what.startswith("-"):
         return None
-    done = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{what}^{{commit}}")
+    done = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{what}^{{commit}}")
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _git(folder: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Never raises; without git the answer is that of a folder that is no repository."""
-    command = ["git", *(["-C", str(folder)] if folder else []), *arguments]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-    with suppress(FileNotFoundError):
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, env=kept, errors="replace"
-        )
-    return subprocess.CompletedProcess(command, 127, "", "git is not installed")
-
-
-def _last(done: subprocess.CompletedProcess[str]) -> str:
-    return done.stderr.strip().rpartition("\n")[2]

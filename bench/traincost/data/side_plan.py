@@ -52,6 +52,7 @@ class SideReport:
     modules: Mapping[str, str] = field(default_factory=dict[str, str])  # path in the tree: hash
     outside: Mapping[str, str] = field(default_factory=dict[str, str])  # module: its file
     suspect: Mapping[str, str] = field(default_factory=dict[str, str])  # the same, perhaps outside
+    uncollected: tuple[str, ...] = ()  # files that pytest could not import
 
     def write(self, path: Path) -> None:
         """As JSON."""
@@ -64,4 +65,10 @@ class SideReport:
             told: dict[str, Any] = json.loads(path.read_text())
         except FileNotFoundError:
             return None
-        return cls(tuple(told["cases"]), told["modules"], told["outside"], told["suspect"])
+        return cls(
+            tuple(told["cases"]),
+            told["modules"],
+            told["outside"],
+            told["suspect"],
+            tuple(told["uncollected"]),
+        )

@@ -128,13 +128,12 @@ def bounds_of(
 
 def decide(bounds: Bounds, rule: Rule, *, may_call: bool, may_hold: bool = True) -> Codes:
     """A code of `VERDICTS` for each case; `may_call` REGRESSION and FASTER, `may_hold` HELD."""
-    floor = log_of(rule.effective_floor_rel)
     codes = np.zeros(bounds.estimate.shape, np.int8)
     if may_hold:
         codes[bounds.upper < log_of(rule.margin_rel)] = VERDICTS.index(Verdict.HELD)
     if may_call:
-        faster = (bounds.upper_alpha < 0) & (bounds.estimate <= -floor)
-        slower = (bounds.lower > 0) & (bounds.estimate >= floor)
+        faster = (bounds.upper_alpha < 0) & (bounds.estimate <= -log_of(rule.faster_floor_rel))
+        slower = (bounds.lower > 0) & (bounds.estimate >= log_of(rule.slower_floor_rel))
         codes[faster] = VERDICTS.index(Verdict.FASTER)
         codes[slower] = VERDICTS.index(Verdict.REGRESSION)
     return codes

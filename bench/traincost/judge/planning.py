@@ -26,7 +26,7 @@ def pairs_to_decide(
         half_width(error, n - 1.0, sd / np.sqrt(n)) for error in (errors.alpha, errors.beta)
     )
     held = (mean + to_hold < log_of(rule.margin_rel)) & (n >= HELD_PAIRS)
-    slower = (mean - to_call > 0) & (mean >= log_of(rule.effective_floor_rel)) & (n >= call_pairs)
+    slower = (mean - to_call > 0) & (mean >= log_of(rule.slower_floor_rel)) & (n >= call_pairs)
     decided = held | slower
     return int(n[decided.argmax()]) if decided.any() else None
 
@@ -43,4 +43,4 @@ def resolvable_rel(
         return math.inf
     se = spread_rel * math.sqrt(2 / n_pairs)
     proof, luck = (float(quantile(e, n_pairs - 1.0)) for e in (rule.case_alpha(n_cases), 1 - power))
-    return math.expm1(max((proof + luck) * se, log_of(rule.effective_floor_rel) + luck * se))
+    return math.expm1(max((proof + luck) * se, log_of(rule.slower_floor_rel) + luck * se))

@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+def log_of(rel: float) -> float:
+    """0.05 -> log(1.05)."""
+    return math.log1p(rel)
+
+
+FLOOR_TO_MARGIN = log_of(0.05) - log_of(0.02)
+"""The most that a regression's estimate may lie under the margin, in logs."""
+
+
 class Verdict(StrEnum):
     """What can be said about one case."""
 
@@ -21,7 +30,7 @@ class Rule:
     """What counts as slower, and how often one may be wrong. The knob for people is the margin."""
 
     margin_rel: float = 0.05  # --fail-if-slower
-    floor_rel: float = 0.02  # a smaller effect is never a regression
+    floor_rel: float = 0.02  # a smaller effect is never a regression, at any margin
     alpha: float = 0.01  # of suites of unchanged cases: the share that may have a regression
     beta: float = 0.01  # of cases slower by exactly the margin: the share that may be called HELD
     suite_share: float = 0.1  # of alpha, for the means of the suite files
@@ -36,8 +45,19 @@ class Rule:
                 raise ValueError(f"{name} {getattr(self, name)}: expected a number above 0")
 
     @property
-    def effective_floor_rel(self) -> float:
-        """The floor, which never lies above the margin."""
+    def slower_floor_rel(self) -> float:
+        """The least estimate of a regression: as far under the margin as 2% lies under 5%.
+
+        So a case slower by exactly the margin is called as often at any margin from 5% on (in logs
+        nothing else depends on it), and one that is far under what was asked for never. At a
+        smaller margin it is the floor itself, at one under the floor the margin.
+        """
+        raised = log_of(self.margin_rel) - FLOOR_TO_MARGIN
+        return min(max(self.floor_rel, math.expm1(raised)), self.margin_rel)
+
+    @property
+    def faster_floor_rel(self) -> float:
+        """The least gain, whatever slow-down is let pass."""
         return min(self.floor_rel, self.margin_rel)
 
     def case_alpha(self, n_cases: int) -> float:
@@ -60,8 +80,3 @@ class Judged:
     n: int  # pairs, or runs of the side that has fewer
     pairs_to_decide: int | None  # about how many in all, where INCONCLUSIVE and known
     reason: str
-
-
-def log_of(rel: float) -> float:
-    """0.05 -> log(1.05)."""
-    return math.log1p(rel)

@@ -101,16 +101,19 @@ def run(options: argparse.Namespace) -> int:
 
 def with_alone(report: GateReport, alone: Mapping[str, str], policy: Policy) -> GateReport:
     """The report with the cases that one side has: gone from HEAD, or new on it."""
+    from traincost.ab.run import ON_HEAD
     from traincost.judge.line import HELD, REGRESSION, CaseVerdict, Outcome
 
     lines = [
         CaseVerdict(
             case_id=case,
             metric="",
-            verdict=Outcome.NEW if "HEAD" in where else Outcome.MISSING,
+            verdict=Outcome.NEW if where.startswith(ON_HEAD) else Outcome.MISSING,
             reason=where,
             required=policy.is_required(case),
-            exit_code=REGRESSION if policy.is_required(case) and "BASE" in where else HELD,
+            exit_code=HELD
+            if where.startswith(ON_HEAD) or not policy.is_required(case)
+            else REGRESSION,
         )
         for case, where in sorted(alone.items())
     ]
@@ -133,7 +136,10 @@ def _measured(
     from traincost.show import ab as show
 
     budget_s, cpus = show.duration_s(options.budget), sorted(measuring_cpus())
-    measuring_cpus(options.threads)  # says what is wrong with the number
+    if not 1 <= options.threads <= len(cpus):
+        raise BadInputError(
+            f"--threads {options.threads}: expected 1 to {len(cpus)}, the cores of this process"
+        )
     arguments, suites = pytest_arguments(options.rest, options.k)
     seed = random.randrange(2**32) if options.seed is None else options.seed
     with (
@@ -210,6 +216,8 @@ def terminated_as_interrupted() -> Generator[None]:
 
 
 def _say(*lines: str) -> None:
-    """For people, beside the output."""
+    """For people, beside the output; nothing of it is a command to GitHub's runner."""
+    from traincost.show.github import for_log
+
     for line in lines:
-        print(line, file=sys.stderr)
+        print(for_log(line), file=sys.stderr)
