@@ -34,9 +34,13 @@ class FakeSides:
     now_s: float = 0.0
     threads: int = 1
     allowed_s: list[float] = field(default_factory=list[float])
-    trees: Any = field(
-        default_factory=lambda: SimpleNamespace(of=lambda side: SimpleNamespace(commit=None))
-    )
+
+    @property
+    def trees(self) -> "FakeSides":
+        return self
+
+    def of(self, side: str) -> SimpleNamespace:
+        return SimpleNamespace(commit=None)
 
     def collect(self, side: str, timeout_s: float) -> Ran:
         self.now_s += COLLECTING_S / 2
