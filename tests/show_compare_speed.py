@@ -1,13 +1,18 @@
-"""How long comparing a million rows takes: `python tests/show_compare_speed.py`.
+"""How long comparing many rows takes: `python tests/show_compare_speed.py`.
 
 50 files of 20,000 rows, all columns of schema 1 filled as a CPU run fills them (about 0.9 GB): 25
 runs of two machines. It prints wall time, CPU time and the peak memory of all processes, and leaves
-nothing behind. With `--bound` it fails above 8 s or 2 GiB, which needs two idle cores.
+nothing behind. `--files 500` makes ten million rows of it, which are read in parts, and `--parquet`
+Parquet files of them. With `--bound` it fails above 8 s or 2 GiB, above a million rows 60 s or
+4 GiB, which needs two idle cores.
+
+Ten million rows need 9 GB of disk as CSVs, 2 GB as Parquet, and 1 GB for what is put aside.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import random
 import resource
@@ -19,12 +24,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from traincost.data.cells import csv_line, write_cell
-from traincost.data.record import Record
+from traincost.data.record import COLUMNS, Record
 from traincost.data.results import to_row
 
 SOURCES = Path(__file__).parents[1] / "bench"
-BOUND_S, BOUND_BYTES = 8.0, 2 * 2**30
+BOUND, BOUND_OF_MANY = (8.0, 2 * 2**30), (60.0, 4 * 2**30)  # seconds, bytes
+MANY = 10**6
 NOTE = (
     "gpu_energy_j: no GPU in this case; cpu_energy_j: not readable, see traincost machine; "
     "bandwidth_utilization: the traffic counted is more than memory could move, caches served it"
@@ -80,7 +88,42 @@ def write_files(folder: Path, n_files: int, n_rows: int) -> None:
             )
             line[at["run_id"]], line[at["machine_id"]] = f"run{f}", f"{f % 2:012x}"
             lines.append(",".join(line) + "\n")
-        (folder / f"{f:02}.csv").write_text("".join(lines))
+        (folder / f"{f:03}.csv").write_text("".join(lines))
+
+
+def write_parquet(folder: Path, n_files: int, n_rows: int) -> None:
+    """The same rows, five runs a file."""
+    arrow, parquet = (importlib.import_module(m) for m in ("pyarrow", "pyarrow.parquet"))
+    rng = np.random.default_rng(0)
+    rows = [to_row(record(i)) for i in range(n_rows)]
+    types = {int: arrow.int64(), float: arrow.float64(), str: arrow.string()}
+    schema = arrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+    table = arrow.Table.from_pylist(rows, schema)
+    known_s = table["time_median_s"].to_numpy()
+
+    def put(name: str, values: object) -> None:
+        nonlocal table
+        at, kind = schema.get_field_index(name), schema.field(name)
+        table = table.set_column(at, kind, arrow.array(values, kind.type))
+
+    writer = None
+    for f in range(n_files):
+        times_s = known_s * (1 + f % 2) * rng.lognormal(0, 0.005, n_rows)
+        for name in ("time_min_s", "time_p20_s", "time_median_s", "time_p80_s", "time_mean_s"):
+            put(name, times_s)
+        put("time_stddev_s", times_s / 100)
+        put("samples_per_s", 4 / times_s)
+        put("tokens_per_s", 512 / times_s)
+        put("run_id", [f"run{f}"] * n_rows)
+        put("machine_id", [f"{f % 2:012x}"] * n_rows)
+        if f % 5 == 0:
+            if writer:
+                writer.close()
+            writer = parquet.ParquetWriter(folder / f"{f:03}.parquet", schema)
+        assert writer is not None
+        writer.write_table(table)
+    if writer:
+        writer.close()
 
 
 def quoted(cell: str) -> str:
@@ -93,18 +136,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=50)
     parser.add_argument("--rows", type=int, default=20_000, help="a file")
-    parser.add_argument("--bound", action="store_true", help=f"fail above {BOUND_S} s or 2 GiB")
+    parser.add_argument("--parquet", action="store_true")
+    parser.add_argument("--bound", action="store_true", help="fail above it")
     options = parser.parse_args()
+    n_rows = options.files * options.rows
+    bound_s, bound_bytes = BOUND_OF_MANY if n_rows > MANY else BOUND
     with tempfile.TemporaryDirectory(prefix="compare-speed-") as folder:
         print("writing ...", file=sys.stderr)
-        write_files(Path(folder), options.files, options.rows)
+        write = write_parquet if options.parquet else write_files
+        write(Path(folder), options.files, options.rows)
         size = sum(path.stat().st_size for path in Path(folder).iterdir())
         busy = os.getloadavg()[0]
         before = time.perf_counter()
         shown = Path(folder, "shown.txt")
         with shown.open("w") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "traincost", "compare", f"{folder}/*.csv"],
+                [sys.executable, "-m", "traincost", "compare", folder],
                 env={**os.environ, "PYTHONPATH": str(SOURCES)},
                 stdout=out,
             )
@@ -112,12 +159,13 @@ def main() -> int:
         wall_s = time.perf_counter() - before
         output = shown.read_text()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"{options.files * options.rows:,} rows, {options.files} files, {size / 1e6:,.0f} MB")
+    kind = "Parquet" if options.parquet else "CSV"
+    print(f"{n_rows:,} rows of {options.files} runs, {size / 1e6:,.0f} MB of {kind}")
     print(f"wall {wall_s:.2f} s, CPU {used.ru_utime + used.ru_stime:.2f} s, load before {busy:.1f}")
     print(f"peak memory of all processes {peak_bytes / 2**20:,.0f} MiB")
     assert process.returncode == 0
     assert "time per step" in output
-    return int(options.bound and (wall_s > BOUND_S or peak_bytes > BOUND_BYTES))
+    return int(options.bound and (wall_s > bound_s or peak_bytes > bound_bytes))
 
 
 def watched(process: subprocess.Popen[bytes]) -> int:

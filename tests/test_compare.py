@@ -22,13 +22,9 @@ from traincost.judge.lines import METRICS, Line
 
 def frame_of(*sides: Iterable[Record]) -> pd.DataFrame:
     """A frame with an argument of the command line a side."""
-    frames, names = [], []
-    for i, records in enumerate(sides):
-        frames.append(frame_of_rows([(n + 2, to_row(r)) for n, r in enumerate(records)], COLUMNS))
-        names.append(f"side{i}")
-    frame = one_frame(frames, names)
-    frame["argument"] = frame["file"]
-    return frame
+    rows = [[(n + 2, to_row(r)) for n, r in enumerate(records)] for records in sides]
+    names = [f"side{i}" for i in range(len(rows))]
+    return one_frame([(frame_of_rows(r, COLUMNS), n, n) for r, n in zip(rows, names, strict=True)])
 
 
 def cases(*sides: Iterable[Record], **options: Any) -> Cases:

@@ -107,10 +107,12 @@ def test_several_threads_give_the_frame_that_one_gives(
     for i, path in enumerate(paths):
         path.write_text(to_csv([replace(row, run_id=f"r{i}") for row in ROWS]))
     names = list("aabcdefgh")
-    alone = one_frame(list(read_columns(paths, NAMES)), names)
+    alone = one_frame([(f, n, n) for f, n in zip(read_columns(paths, NAMES), names, strict=True)])
     monkeypatch.setattr("traincost.data.frames._WORTH_THREADS", 0)
     monkeypatch.setattr("os.sched_getaffinity", {0: {0, 1}}.__getitem__)
-    together = one_frame(list(read_columns(paths, NAMES)), names)
+    together = one_frame(
+        [(f, n, n) for f, n in zip(read_columns(paths, NAMES), names, strict=True)]
+    )
     pd.testing.assert_frame_equal(alone, together)
     assert together.line.tolist() == [line for p in paths for line, _ in read_rows(p)]
     assert np.isclose(together.time_median_s.sum(), alone.time_median_s.sum())
@@ -148,7 +150,7 @@ def test_a_run_that_is_in_two_files_is_named(tmp_path: Path) -> None:
     for path in paths:
         path.write_text(to_csv(ROWS))
     with pytest.raises(BadInputError, match=r"b\.csv, line 2, column run_id: .* also in .*a\.csv"):
-        one_frame(list(read_columns(paths, NAMES)), [str(p) for p in paths])
+        one_frame([(f, str(p), "") for f, p in zip(read_columns(paths, NAMES), paths, strict=True)])
 
 
 def test_a_bad_cell_is_named_whoever_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

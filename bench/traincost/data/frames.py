@@ -20,6 +20,7 @@ from traincost.data.plain import categorical, read_plain
 from traincost.data.record import column_type
 from traincost.data.results import Row, rows_of
 from traincost.data.text import checked_csv
+from traincost.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,14 +88,17 @@ def _texts(cells: Sequence[object]) -> pd.Categorical:
     return categorical(codes, values)
 
 
-def one_frame(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
-    """Frames on top of each other, with `file`, the name that each came under.
+def one_frame(blocks: Sequence[tuple[pd.DataFrame, str, str]]) -> pd.DataFrame:
+    """Frames on top of each other, with `file` and `argument`, what each came under.
 
     A run of one case in two files would count twice, so it is refused.
     """
     import numpy as np
     import pandas as pd
 
+    if not blocks:
+        return pd.DataFrame()
+    frames = [frame for frame, *_ in blocks]
     columns: dict[str, Any] = {}
     for name in frames[0].columns:
         parts = [frame[name] for frame in frames]
@@ -102,33 +106,34 @@ def one_frame(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFr
         columns[name] = (
             _united(parts) if text else np.concatenate([part.to_numpy() for part in parts])
         )
-    codes, distinct = pd.factorize(np.array(names, dtype=object))
-    rows = np.repeat(codes, [len(frame) for frame in frames])
-    columns["file"] = categorical(rows, distinct)
+    for i, name in enumerate(("file", "argument")):
+        names = [(file, argument)[i] for _, file, argument in blocks]
+        codes, distinct = pd.factorize(np.array(names, dtype=object))
+        rows = np.repeat(codes, [len(frame) for frame in frames])
+        columns[name] = categorical(rows, distinct)
     frame = pd.DataFrame(columns, copy=False)
     again = frame.duplicated(["run_id", "case_id"])
     if again.any():
         row = frame[again].iloc[0]
         same = (frame.run_id == row.run_id) & (frame.case_id == row.case_id)
-        raise BadInputError(
-            f"{row.file}, line {row.line}, column run_id: {row.run_id!r} of {row.case_id} is "
-            f"also in {frame[same].iloc[0].file}; expected each run once"
-        )
+        before = frame[same].iloc[0].file
+        raise run_again(row.run_id, row.case_id, row.file, row.line, before)
     return frame
 
 
 def _united(parts: Sequence[pd.Series[Any]]) -> pd.Categorical:
-    """On top of each other, texts in order of appearance; files often hold the same ones."""
+    """On top of each other, texts in order of appearance."""
     import numpy as np
 
-    known: dict[str, int] = {}
-    last: list[str] | None = None
-    places = np.array([], np.int64)
-    codes: list[Any] = []
-    for part in parts:
-        texts = list(part.cat.categories)
-        if texts != last:
-            last = texts
-            places = np.array([*(known.setdefault(t, len(known)) for t in texts), -1], np.int64)
-        codes.append(places[part.cat.codes.to_numpy()])  # code -1 is the last place, -1
-    return categorical(np.concatenate(codes), known)
+    known = Vocabulary()
+    codes = [known.codes(part) for part in parts]
+    return categorical(np.concatenate(codes), known.texts)
+
+
+def run_again(run: str, case: str, at: str, line: int, before: str) -> BadInputError:
+    """A run of one case that stands at `at` and in the file `before`."""
+    place = "row" if at.endswith(".parquet") else "line"
+    return BadInputError(
+        f"{at}, {place} {line}, column run_id: {run!r} of {case} is also in {before}; "
+        "expected each run once"
+    )

@@ -147,21 +147,21 @@ def rows_of(path: Path, content: bytes) -> Iterator[tuple[int, Row]]:
         raise BadInputError(f"{path}, line {reader.line_num}: {e}; expected CSV") from e
 
 
-def check_header(path: Path, header: list[str]) -> None:
+def check_header(path: Path, header: list[str], where: str = "line 1") -> None:
     """Every required column, each column once, in our units."""
     missing = [c for c in REQUIRED if c not in header]
     if missing:
         semicolons = len(header) == 1 and ";" in header[0]
         raise BadInputError(
-            f"{path}, line 1: no column {', '.join(missing)}; expected the header of a result CSV"
+            f"{path}, {where}: no column {', '.join(missing)}; expected the header of a result CSV"
             + (", separated by commas" if semicolons else "")
         )
     twice = sorted(c for c, n in Counter(header).items() if n > 1)
     if twice:
-        raise BadInputError(f"{path}, line 1: column {', '.join(twice)} twice; expected it once")
+        raise BadInputError(f"{path}, {where}: column {', '.join(twice)} twice; expected it once")
     for name, ours in unit_faults(header).items():
         raise BadInputError(
-            f"{path}, line 1: column {name}; expected {ours}, in that unit (never rescaled)"
+            f"{path}, {where}: column {name}; expected {ours}, in that unit (never rescaled)"
         )
 
 

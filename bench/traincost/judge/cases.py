@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from traincost.data.errors import BadInputError
 from traincost.judge import matching
-from traincost.judge.intervals import Typical, typical
-from traincost.judge.lines import METRICS, ROOFLINE, Metric
+from traincost.judge.intervals import Typical
+from traincost.judge.lines import ROOFLINE, Metric
 from traincost.judge.machines import NUMBER_FACTS, TEXT_FACTS, By, Sides, sides_of
 from traincost.judge.matching import Groups, groups_of
-from traincost.judge.roofline import Measured, bounds_s, measured_peaks
+from traincost.judge.roofline import PEAK_COLUMNS, Measured, bounds_s, measured_peaks
+from traincost.judge.values import COMMON, FIRST, TYPICAL, InFrame, Values
 from traincost.machine.peaks import rate_name
 
 if TYPE_CHECKING:
@@ -22,16 +24,15 @@ if TYPE_CHECKING:
 
     Integers = npt.NDArray[np.int64]
 
+NO_ROW = "no row in any file; expected results to compare"
 COLUMNS = tuple(
     dict.fromkeys(
         (
-            *("run_id", "suite", "case_id", "status", "device", *TEXT_FACTS, *NUMBER_FACTS),
-            *(*matching.WORK, *matching.WORK_NUMBERS),
-            *("time_min_s", "samples_per_s", "tokens_per_s", "run_spread_rel", "run_spread_n"),
-            *("flops", "traffic_bytes", "compulsory_bytes", "peak_flops_per_s", "peak_bytes_per_s"),
-            *(m.name for m in METRICS if m.name != ROOFLINE),
-            *(column for m in METRICS for column in m.same),
-            *(m.error for m in METRICS if m.error),
+            *("run_id", "suite", "case_id", "status", "device", *TEXT_FACTS, *NUMBER_FACTS, "pair"),
+            *PEAK_COLUMNS,
+            *TYPICAL,
+            *COMMON,
+            *FIRST,
         )
     )
 )
@@ -40,21 +41,18 @@ COLUMNS = tuple(
 
 @dataclass(frozen=True)
 class Cases:
-    """A frame sorted into cases and sides, and what was found out about it once."""
+    """Rows sorted into cases and sides, and what was found out about them."""
 
-    frame: pd.DataFrame
     sides: Sides
     groups: Groups
+    names: list[str]  # case ids by code
+    peaks: Sequence[Measured]  # of every side
+    values: Values
     base: str | None = None  # the side that the others are compared with, where asked for
-    _typical: dict[str, Typical] = field(default_factory=dict[str, Typical])
-    _common: dict[str, matching.Common] = field(default_factory=dict[str, matching.Common])
 
     def typical(self, column: str) -> Typical:
         """Median and spread of a column, for every group."""
-        if column not in self._typical:
-            values = self.frame[column].to_numpy(dtype=float)
-            self._typical[column] = typical(values, self.groups.of_row, len(self.groups))
-        return self._typical[column]
+        return self.values.typical(column)
 
     def metric(self, metric: Metric) -> Typical:
         """The typical values of a metric, with the recorded spread between runs where it fits."""
@@ -68,23 +66,12 @@ class Cases:
 
     def common(self, column: str) -> matching.Common:
         """The shared value of a column, for every group."""
-        if column not in self._common:
-            self._common[column] = matching.common(self.frame, self.groups, column)
-        return self._common[column]
+        return self.values.common(column)
 
     def text(self, column: str) -> list[str | None]:
         """That value, for every group."""
         of = self.common(column)
         return [None if code < 0 else str(of.values[code]) for code in of.code.tolist()]
-
-    def values_of_all(self, column: str) -> list[str | None]:
-        """A text column in the first row of every group, whether or not that row counts."""
-        import numpy as np
-
-        codes = self.frame[column].cat.codes.to_numpy()
-        _, first = np.unique(self.groups.all_of_row, return_index=True)
-        values = self.frame[column].cat.categories
-        return [None if c < 0 else str(values[c]) for c in codes[first].tolist()]
 
     def comparable(self, base: Integers, other: Integers) -> npt.NDArray[np.bool_]:
         """Whether two groups count and did the same work; for groups that are there."""
@@ -97,16 +84,6 @@ class Cases:
         for column in (*matching.WORK, *matching.WORK_NUMBERS):
             fits[there[list(matching.difference(self.common(column), a, b))]] = False
         return fits
-
-    @cached_property
-    def names(self) -> list[str]:
-        """Case ids by code."""
-        return [str(c) for c in self.frame["case_id"].cat.categories]
-
-    @cached_property
-    def peaks(self) -> list[Measured]:
-        """The measured peaks of every side."""
-        return measured_peaks(self.frame, self.sides.of_row, len(self.sides.sides))
 
     @cached_property
     def _over_roofline(self) -> Typical:
@@ -140,6 +117,14 @@ class Cases:
 def cases_of_frame(frame: pd.DataFrame, by: By = "auto", base: str | None = None) -> Cases:
     """Sort a frame with `COLUMNS` and `argument` into sides and cases."""
     if frame.empty:
-        raise BadInputError("no row in any file; expected results to compare")
+        raise BadInputError(NO_ROW)
     sides = sides_of(frame, by)
-    return Cases(frame, sides, groups_of(frame, sides.of_row), base)
+    groups, of_row = groups_of(frame, sides.of_row)
+    return Cases(
+        sides=sides,
+        groups=groups,
+        names=[str(c) for c in frame["case_id"].cat.categories],
+        peaks=measured_peaks(frame, sides.of_row, len(sides.sides)),
+        values=InFrame(frame, of_row, len(groups)),
+        base=base,
+    )

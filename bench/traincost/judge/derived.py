@@ -94,7 +94,7 @@ def _families(data: Cases) -> dict[tuple[int, str], dict[str, int]]:
     import numpy as np
 
     short = [without_impl(name) for name in data.names]
-    impls = data.values_of_all("impl")
+    impls = data.values.first("impl")
     found: dict[tuple[int, str], dict[str, int]] = {}
     known = [i for i in np.arange(len(data.groups)).tolist() if impls[i] is not None]
     for i in known:

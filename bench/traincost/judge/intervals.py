@@ -100,7 +100,9 @@ def _log_variance(
         logs = np.where(block > 0, np.log(block), np.nan)
         logs -= logs[:, :1]  # the variance is that of differences; 0 for equal runs, to the bit
     weights = np.array(median_weights(block.shape[1]))
-    spread: Floats = np.maximum((logs**2) @ weights - (logs @ weights) ** 2, 0.0)
+    # Sums row by row: a matrix product rounds a row by how many others there are.
+    mean, square = ((x * weights).sum(axis=1) for x in (logs, logs**2))
+    spread: Floats = np.maximum(square - mean**2, 0.0)
     return spread
 
 

@@ -7,7 +7,7 @@ commit, run or argument of the command line; each is still split by device.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+Medians = Mapping[str, float]  # of those of `NUMBER_FACTS` that are known
 By = Literal["auto", "machine", "commit", "argument", "run"]
 BY: tuple[By, ...] = get_args(By)
 _KEYS: Mapping[By, str] = {
@@ -44,6 +45,7 @@ class Side:
     device: str | None
     key: str  # machine_id, commit, argument or run
     facts: Mapping[str, str | float]  # text of several values is joined; numbers are medians
+    paired: bool = False  # whether rows of it are of pairs, as `traincost ab` runs them
 
     def answers_to(self, name: str) -> bool:
         """Whether `name` is this side's name, key, host, GPU or CPU."""
@@ -99,8 +101,14 @@ class Sides:
         return found
 
 
-def sides_of(frame: pd.DataFrame, by: By = "auto") -> Sides:
-    """The sides of a frame that has the columns of `TEXT_FACTS`, `NUMBER_FACTS` and `argument`."""
+def sides_of(
+    frame: pd.DataFrame, by: By = "auto", medians: Callable[[Sides], list[Medians]] | None = None
+) -> Sides:
+    """The sides of a frame that has the columns of `TEXT_FACTS`, `pair` and `argument`.
+
+    A row may stand for several that are alike in these; `medians` then tells those of
+    `NUMBER_FACTS` of every side, else they are columns of the frame.
+    """
     import numpy as np
     import pandas as pd
 
@@ -115,14 +123,23 @@ def sides_of(frame: pd.DataFrame, by: By = "auto") -> Sides:
         code = code * (len(cells.categories) + 1) + codes
     of_row, distinct = pd.factorize(code)
     firsts = np.unique(of_row, return_index=True)[1]
-    facts = frame[[*TEXT_FACTS, *NUMBER_FACTS]]
+    told = frame[[*TEXT_FACTS, "pair"]]
     found: list[Side] = []
     for i, row in enumerate(firsts.tolist()):
         device, key, argument = (frame[name].iloc[row] for name in columns)
         key = f"unknown of {argument}" if pd.isna(key) else str(key)
-        rows = facts if len(distinct) == 1 else facts[of_row == i]
-        found.append(Side("", None if pd.isna(device) else str(device), key, _facts(rows)))
-    return Sides(by, _named(found, by), of_row.astype(np.int64))
+        rows = told if len(distinct) == 1 else told[of_row == i]
+        paired = bool(rows["pair"].notna().any())
+        found.append(
+            Side("", None if pd.isna(device) else str(device), key, _text_facts(rows), paired)
+        )
+    sides = Sides(by, found, of_row.astype(np.int64))
+    numbers = medians(sides) if medians else _medians(frame, sides)
+    found = [
+        replace(side, facts={**side.facts, **known})
+        for side, known in zip(found, numbers, strict=True)
+    ]
+    return replace(sides, sides=_named(found, by))
 
 
 def _chosen(frame: pd.DataFrame) -> By:
@@ -145,7 +162,7 @@ def _several(cells: pd.Series[Any]) -> bool:
     return len(cells.cat.categories) > 1
 
 
-def _facts(rows: pd.DataFrame) -> dict[str, str | float]:
+def _text_facts(rows: pd.DataFrame) -> dict[str, str | float]:
     import numpy as np
 
     found: dict[str, str | float] = {}
@@ -156,9 +173,18 @@ def _facts(rows: pd.DataFrame) -> dict[str, str | float]:
         if values:
             several = f", … ({len(values)})" if len(values) > 3 else ""
             found[name] = ", ".join(map(str, values[:3])) + several
-    for name in NUMBER_FACTS:
-        if rows[name].notna().any():
-            found[name] = float(rows[name].median())
+    return found
+
+
+def _medians(frame: pd.DataFrame, sides: Sides) -> list[Medians]:
+    """Of every side, over its rows."""
+    import numpy as np
+
+    found: list[Medians] = []
+    for i in range(len(sides.sides)):
+        rows = frame.loc[sides.of_row == i, list(NUMBER_FACTS)]
+        known = {name: rows[name].dropna().to_numpy(dtype=float) for name in NUMBER_FACTS}
+        found.append({name: float(np.median(v)) for name, v in known.items() if v.size})
     return found
 
 

@@ -31,12 +31,11 @@ _UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Groups:
-    """One group a case and side. `of_row` is below 0 for rows that do not count."""
+    """One group a case and side."""
 
     case: Integers  # (n_groups,) sorted by case, then side
     side: Integers  # (n_groups,)
-    of_row: Integers  # (n_rows,)
-    all_of_row: Integers  # (n_rows,) also of rows that do not count
+    measured: Booleans  # (n_groups,) groups with a row that counts
     status_counts: Integers  # (n_groups, n_statuses) rows of each status, as `Status` has them
 
     def __len__(self) -> int:
@@ -51,14 +50,6 @@ class Groups:
             return np.full(len(case), _UNKNOWN)
         at = np.minimum(np.searchsorted(self.case[here], case), here.size - 1)
         return np.where(self.case[here][at] == case, here[at], _UNKNOWN)
-
-    @cached_property
-    def measured(self) -> Booleans:
-        """Groups with a row that counts."""
-        import numpy as np
-
-        rows = self.of_row[self.of_row >= 0]
-        return np.bincount(rows, minlength=len(self)) > 0
 
     @cached_property
     def doubtful(self) -> Booleans:
@@ -83,7 +74,15 @@ class Groups:
         return f"{text} left out" if ok else text
 
 
-def groups_of(frame: pd.DataFrame, side: Integers) -> Groups:
+@dataclass(frozen=True)
+class GroupOfRow:
+    """The group of every row of a frame."""
+
+    counting: Integers  # (n_rows,) below 0 for rows that do not count
+    all: Integers  # (n_rows,)
+
+
+def groups_of(frame: pd.DataFrame, side: Integers) -> tuple[Groups, GroupOfRow]:
     """Group the rows of a frame by `case_id` (in order of appearance) and side."""
     import numpy as np
 
@@ -100,13 +99,14 @@ def groups_of(frame: pd.DataFrame, side: Integers) -> Groups:
     wrong = counts[:, order.index(Status.INVALID)] > 0
     doubtful = np.isin(status, [order.index(s) for s in DOUBTFUL])
     counts_row = (status == order.index(Status.OK)) | (doubtful & ~has_ok[of_row])
-    return Groups(
+    counting = np.where(counts_row & ~wrong[of_row], of_row, _UNKNOWN)
+    groups = Groups(
         case=distinct // n_sides,
         side=distinct % n_sides,
-        of_row=np.where(counts_row & ~wrong[of_row], of_row, _UNKNOWN),
-        all_of_row=of_row.astype(np.int64),
+        measured=np.bincount(counting[counting >= 0], minlength=len(distinct)) > 0,
         status_counts=counts,
     )
+    return groups, GroupOfRow(counting, of_row.astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Common:
     values: Sequence[str]  # by code
 
 
-def common(frame: pd.DataFrame, groups: Groups, column: str) -> Common:
+def common(frame: pd.DataFrame, of_row: Integers, n_groups: int, column: str) -> Common:
     """Compare a column within each group, rows that count only; an unknown value fits any."""
     import numpy as np
     import pandas as pd
@@ -130,17 +130,16 @@ def common(frame: pd.DataFrame, groups: Groups, column: str) -> Common:
         values = list(map(str, cells.cat.categories))
     else:
         found, distinct = pd.factorize(cells.to_numpy())
-        codes, values = found.astype(np.int64), [f"{v:.15g}" for v in distinct]
-    n = len(groups)
-    kept = (groups.of_row >= 0) & (codes >= 0)
+        codes, values = found.astype(np.int64), [f"{v:.17g}" for v in distinct]
+    kept = (of_row >= 0) & (codes >= 0)
     if len(values) <= 1:
-        code = np.full(n, _UNKNOWN)
-        code[groups.of_row[kept]] = 0
-        return Common(column, code, np.zeros(n, bool), values)
-    order = np.argsort(groups.of_row[kept], kind="stable")
-    group, codes = groups.of_row[kept][order], codes[kept][order]
+        code = np.full(n_groups, _UNKNOWN)
+        code[of_row[kept]] = 0
+        return Common(column, code, np.zeros(n_groups, bool), values)
+    order = np.argsort(of_row[kept], kind="stable")
+    group, codes = of_row[kept][order], codes[kept][order]
     starts = np.flatnonzero(np.diff(group, prepend=-1))
-    lowest, highest = np.full(n, _UNKNOWN), np.full(n, _UNKNOWN)
+    lowest, highest = np.full(n_groups, _UNKNOWN), np.full(n_groups, _UNKNOWN)
     if starts.size:
         lowest[group[starts]] = np.minimum.reduceat(codes, starts)
         highest[group[starts]] = np.maximum.reduceat(codes, starts)

@@ -10,7 +10,7 @@ matrix products by dtype, its copies), or else the measured peak that its rows w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     Integers = npt.NDArray[np.int64]
 
 MEASURE = "pytest suites/test_machine.py"
+PEAK_COLUMNS = (
+    *("suite", "case_id", "status", "peak_source", "dtype", "matmul_precision", "flops"),
+    *("traffic_bytes", "time_min_s", "peak_flops_per_s", "peak_bytes_per_s"),
+)
+"""What a frame must have for its peaks to be found."""
+
+OWN_PEAK_COLUMNS = ("dtype", "matmul_precision", "peak_flops_per_s", "peak_bytes_per_s")
+"""Of those, what a row tells of the peak that it was divided by."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +46,35 @@ class Measured:
 
 def measured_peaks(frame: pd.DataFrame, side: Integers, n_sides: int) -> list[Measured]:
     """Of every side; rows of the suite `machine` first, then the rows' own measured peaks."""
+    chosen, own = machine_rows(frame), own_peak_rows(frame)
+    theirs = frame.loc[own, list(OWN_PEAK_COLUMNS)]
+    return peaks_of(frame[chosen], side[chosen], theirs, side[own], n_sides)
+
+
+def peaks_of(
+    reached: pd.DataFrame, side: Integers, own: pd.DataFrame, own_side: Integers, n_sides: int
+) -> list[Measured]:
+    """Of every side, from `machine_rows` and `own_peak_rows`; equal ones of these may be one."""
     found: list[Measured] = []
-    of_machine = (frame["suite"] == "machine") & frame["status"].isin([Status.OK, Status.UNSTABLE])
-    own = (frame["peak_source"] == "measured").to_numpy(dtype=bool)
-    chosen = of_machine.to_numpy(dtype=bool)
-    columns = ["dtype", "matmul_precision", "peak_flops_per_s", "peak_bytes_per_s"]
-    best, theirs = frame[chosen], frame.loc[own & ~chosen, columns]
     for i in range(n_sides):
-        here = best[side[chosen] == i]
-        rows = theirs[side[own & ~chosen] == i]
+        here, rows = reached[side == i], own[own_side == i]
         stated = _rates(rows, rows["peak_flops_per_s"])
-        reached = _rates(*_of_case(here, "machine/matmul", "flops"))
+        reached_here = _rates(*_of_case(here, "machine/matmul", "flops"))
         copies, moved = _of_case(here, "machine/copy", "traffic_bytes")
         bytes_per_s = [*moved[: len(copies)].dropna(), *rows["peak_bytes_per_s"].dropna()[:1]]
-        found.append(Measured({**stated, **reached}, max(bytes_per_s, default=None)))
+        found.append(Measured({**stated, **reached_here}, max(bytes_per_s, default=None)))
     return found
+
+
+def machine_rows(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Rows of the suite `machine` that say what a machine reached."""
+    fits = (frame["suite"] == "machine") & frame["status"].isin([Status.OK, Status.UNSTABLE])
+    return fits.to_numpy(dtype=bool)
+
+
+def own_peak_rows(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Other rows, that say which measured peak they were divided by."""
+    return (frame["peak_source"] == "measured").to_numpy(dtype=bool) & ~machine_rows(frame)
 
 
 def _of_case(rows: pd.DataFrame, case: str, count: str) -> tuple[pd.DataFrame, pd.Series[float]]:
@@ -80,7 +102,7 @@ def bounds_s(
     side: Integers,  # (n_groups,)
     flops: Floats,  # (n_groups,)
     moved_bytes: Floats,  # (n_groups,) that cannot be avoided
-    peaks: list[Measured],
+    peaks: Sequence[Measured],
 ) -> Floats:
     """The shortest time that a step could take; NaN unless both parts are known."""
     import numpy as np

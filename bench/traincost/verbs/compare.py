@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from traincost.data.errors import BadInputError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from traincost.judge.cases import Cases
     from traincost.judge.compare import Comparison
+    from traincost.judge.machines import By
 
 _BY = ("auto", "machine", "commit", "argument", "run")
 _METRICS = ("time", "memory", "energy", "intensity", "mfu")
 _LIMIT = 100
+_MOST_ROWS_IN_MEMORY = 2_000_000
+"""About a gigabyte of rows; more are read in parts."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +71,6 @@ def run(options: argparse.Namespace) -> int:
     """Read, compare, show; the exit code."""
     from dataclasses import replace
 
-    from traincost.judge.cases import cases_of_frame
     from traincost.judge.compare import compare
     from traincost.judge.derived import BASELINES, costs, speedups
     from traincost.judge.lines import METRICS
@@ -80,8 +80,7 @@ def run(options: argparse.Namespace) -> int:
     if options.limit < 0:
         raise BadInputError(f"--limit {options.limit}: expected 0 or more")
     prices = dict(price(text) for text in options.price_per_hour)
-    frame, notes = read(options.files)
-    data = cases_of_frame(frame, options.by, options.base)
+    data, notes = read(options.files, options.by, options.base)
     wanted = options.metric or _METRICS
     found = compare(data, [m for m in METRICS if m.group in wanted])
     within, across, without = speedups(data, options.baseline or BASELINES)
@@ -119,67 +118,20 @@ def price(text: str) -> tuple[str, float]:
     return name, value
 
 
-def read(arguments: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
-    """All rows in one frame with `argument`, and what their files do not tell."""
-    import pandas as pd
+def read(arguments: Sequence[str], by: By, base: str | None) -> tuple[Cases, list[str]]:
+    """The cases of all files, and what these do not tell."""
+    from traincost.data.frames import one_frame
+    from traincost.data.sources import read_blocks, rows_about, sources
+    from traincost.judge.cases import COLUMNS, cases_of_frame
+    from traincost.judge.streamed import Stream
 
-    from traincost.data.foreign import read_foreign, tool_of
-    from traincost.data.frames import frame_of_rows, one_frame, read_columns
-    from traincost.data.plain import categorical
-    from traincost.data.results import to_row
-    from traincost.judge.cases import COLUMNS
-
-    places = list(dict.fromkeys(_files(arguments)))
-    ours: list[Path] = []
-    foreign: dict[Path, pd.DataFrame] = {}
-    notes: list[str] = []
-    for path, _ in places:
-        tool = tool_of(path)
-        if tool is None:
-            ours.append(path)
-            continue
-        file = read_foreign(path, tool)
-        rows = [(i + 1, to_row(record)) for i, record in enumerate(file.records)]
-        foreign[path] = frame_of_rows(rows, COLUMNS)
-        if file.missing:
-            notes.append(f"{path} ({tool}) does not tell: {', '.join(file.missing)}")
-        notes += [f"{path} ({tool}): not read: {kind}" for kind in file.skipped]
-    own = dict(zip(ours, read_columns(ours, COLUMNS), strict=True))
-    frames = [own.get(path, foreign.get(path)) for path, _ in places]
-    frame = one_frame([f for f in frames if f is not None], [str(path) for path, _ in places])
-    of_file = {str(path): argument for path, argument in places}
-    codes, names = pd.factorize(pd.Series([of_file[f] for f in frame["file"].cat.categories]))
-    frame["argument"] = categorical(codes[frame["file"].cat.codes.to_numpy()], names)
-    return frame, notes
-
-
-def _files(arguments: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    """Each file once, with the argument that named it first."""
-    from traincost.data.foreign import is_pytest_benchmark
-    from traincost.data.results import result_files
-
-    seen: set[Path] = set()
-    for argument in arguments:
-        path = Path(argument)
-        named = [path]
-        if not path.exists() and any(c in argument for c in "*?["):
-            pattern = str(path.relative_to(path.anchor))
-            named = sorted(Path(path.anchor).glob(pattern))
-            named = [p for p in named if p.is_dir() or p.suffix == ".csv" or is_pytest_benchmark(p)]
-            if not named:
-                raise BadInputError(f"{argument}: matches no file; expected result CSVs")
-        for one in named:
-            jsons = sorted(one.rglob("*.json")) if one.is_dir() else []
-            benchmarks = [p for p in jsons if is_pytest_benchmark(p)]
-            found = (
-                benchmarks
-                if benchmarks and not any(one.rglob("*.csv"))
-                else [
-                    *result_files([one]),
-                    *benchmarks,
-                ]
-            )
-            for file in found:
-                if file.resolve() not in seen:
-                    seen.add(file.resolve())
-                    yield file, argument
+    files, notes = sources(arguments), list[str]()
+    n_rows = rows_about(files)
+    blocks = read_blocks(files, COLUMNS, notes)
+    if n_rows <= _MOST_ROWS_IN_MEMORY:
+        frame = one_frame([(block, str(f.path), f.argument) for f, block in blocks])
+        return cases_of_frame(frame, by, base), notes
+    with Stream(n_rows) as stream:
+        for file, block in blocks:
+            stream.add(block, str(file.path), file.argument)
+        return stream.cases(by, base), notes
