@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from forecast_rows import peaks, steps, write
 from project import ROOT, SHORT_CASES, environment
 from two_machines import A100, H100, benchmark_json, write_liger, write_runs
 
@@ -35,6 +36,9 @@ ELSEWHERE = {  # run by CI itself, or as main parts of other tests
     "pytest suites --cost-profile standard",
     "pytest suites/test_kernels.py suites/test_fused_training.py --cost-profile standard",
     "python3 -m pytest suites",
+    "pytest suites/test_machine.py suites/test_parameters.py suites/test_batch.py "
+    "suites/test_dataset.py --cost-profile standard --cost-device cpu",
+    "python tests/show_forecast.py --write results",
 }
 FIRST = "pytest my_suite.py"
 TYPES = {int: "integer", float: "number", str: "text"}
@@ -61,6 +65,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = benchmark_json(name, name, {"test_sort.py::test_sort": factor * 1e-3})
         (folder / f"{name}.json").write_text(text)
     write_liger(folder / "liger.csv")
+    write(folder / "cpu.csv", [*steps(), *peaks()])
+    write(folder / "gpu.csv", peaks(slowness=0.01, machine_id="m2"))
     return folder
 
 

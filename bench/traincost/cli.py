@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 import traincost
 from traincost.data.errors import BadInputError
 from traincost.show.tables import FORMATS
-from traincost.verbs import ab, calibrate, compare, gate
+from traincost.verbs import ab, calibrate, compare, forecast, gate
 
 if TYPE_CHECKING:
     from traincost.data.record import Record
@@ -252,5 +252,11 @@ VERBS = (
         "did a change cost something? verdicts and an exit code from the result CSVs of both sides",
         gate.add_options,
         gate.run,
+    ),
+    Verb(
+        "forecast",
+        "what a training run of an unmeasured size would cost: time, energy, money, memory",
+        forecast.add_options,
+        forecast.run,
     ),
 )

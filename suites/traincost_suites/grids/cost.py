@@ -73,6 +73,7 @@ COST: Mapping[str, Grid] = MappingProxyType(
             _models("quick", "gpt", "100M", 32, TF32),
             _models("quick", "gpt50k", "100M", 32, BF16),
             _models("standard", "gpt gpt50k", "10M", 4, CPU),
+            _models("standard", "gpt", "40k 160k 640k 2.5M", 4, CPU),  # steps of 4, to forecast by
             _models("standard", "lstm", "10M", 4, CPU),
             _models("standard", "convnet", "10M", 64, CPU),
             _models("standard", _TEXT, "10k 100k 1B", 32, BF16),

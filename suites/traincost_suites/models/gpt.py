@@ -60,8 +60,12 @@ class GptConfig:
 SIZES: Mapping[str, GptConfig] = MappingProxyType(
     {
         "10k": GptConfig(n_layers=1, width=16),
+        "40k": GptConfig(n_layers=2, width=32),
         "100k": GptConfig(n_layers=3, width=48),
+        "160k": GptConfig(n_layers=3, width=64),
+        "640k": GptConfig(n_layers=4, width=112),
         "1M": GptConfig(n_layers=5, width=128),
+        "2.5M": GptConfig(n_layers=6, width=192),
         "10M": GptConfig(n_layers=8, width=320),
         "100M": GptConfig(n_layers=14, width=768),
         "1B": GptConfig(n_layers=20, width=2048),

@@ -26,6 +26,9 @@ LEAST_SPAN_KNOWN = 4.0
 SAME = 1.05
 """Sizes less than 5% apart are one size."""
 
+_BEYOND_LOG = 700.0
+"""exp(700) is the largest float, about: a draw that hardly rises overtakes nothing."""
+
 _NO_FIXED_LOG = -7.0
 """A fixed part below exp(-7), 0.1%, of the least cost is none."""
 
@@ -199,5 +202,5 @@ def _crossover(theta: Floats, draws: Floats) -> Estimate | None:
     if theta[2] <= 0:
         return None
     rising = draws[draws[:, 2] > 0]
-    at = np.exp((rising[:, 0] - rising[:, 1]) / rising[:, 2])
+    at = np.exp(np.minimum((rising[:, 0] - rising[:, 1]) / rising[:, 2], _BEYOND_LOG))
     return _estimate(float(np.exp((theta[0] - theta[1]) / theta[2])), at)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from traincost.judge.scaling.solver import Design, best, predict
+from traincost.judge.scaling.solver import Design, best, predict, scatter, weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,8 +60,9 @@ def find_break(
     gain = n * np.log(_left(design, log_y, best(design, log_y)) / left[chosen])
     if gain - _EXTRA_PARAMETERS * np.log(n) < _EVIDENCE:
         return None
-    if abs(thetas[chosen][3]) < _LEAST_CHANGE:
-        return None
+    before, change = thetas[chosen][2:4]
+    if abs(change) < _LEAST_CHANGE or before * (before + change) < 0:
+        return None  # a cost that falls and then rises is a disturbed end, not a regime
     near = places[n * np.log(left / left[chosen]) <= _WITHIN]
     return FoundBreak(float(places[chosen]), float(near.min()), float(near.max()), designs[chosen])
 
@@ -75,6 +76,7 @@ def with_break(design: Design, at: float) -> Design:
 
 
 def _left(design: Design, log_y: Floats, theta: Floats) -> float:
-    """What the fit leaves of the squares."""
-    left: float = float(((log_y - predict(design, theta[None])[0][0]) ** 2).sum())
-    return max(left, 1e-18)
+    """What the fit leaves of the squares; one disturbed measurement must not make a regime."""
+    residuals = log_y[None] - predict(design, theta[None])[0]
+    robust = weights(residuals, scatter(design, residuals)) * residuals**2
+    return max(float(robust.sum()), 1e-18)

@@ -158,7 +158,7 @@ def scatter(
     plain = np.sqrt((residuals**2).sum(axis=1) / freedom)
     # Few residuals: their median is as good as nothing, and the fit may pass through half of them.
     robust = np.maximum(np.minimum(middle, plain), 0.3 * plain)
-    return np.maximum(robust, _LEAST_SCATTER)
+    return np.asarray(np.maximum(robust, _LEAST_SCATTER), np.float64)
 
 
 def weights(residuals: Floats, scale: Floats) -> Floats:
@@ -175,10 +175,8 @@ def jacobian(design: Design, theta: Floats) -> Floats:
 
     _, share = predict(design, theta)
     growing = 1 - share
-    slopes: Floats = np.concatenate(
-        [share[..., None], growing[..., None], growing[..., None] * design.free[None]], axis=2
-    )
-    return slopes
+    parts = [share[..., None], growing[..., None], growing[..., None] * design.free[None]]
+    return np.asarray(np.concatenate(parts, axis=2), np.float64)
 
 
 def _step(design: Design, log_y: Floats, theta: Floats, scale: Floats, damping: Floats) -> Floats:
@@ -191,8 +189,8 @@ def _step(design: Design, log_y: Floats, theta: Floats, scale: Floats, damping: 
     gradient = (np.swapaxes(weighted, 1, 2) @ residuals[..., None])[..., 0]
     diagonal = np.einsum("fii->fi", normal)
     diagonal += damping[:, None] * diagonal + 1e-10
-    step: Floats = np.linalg.solve(normal, gradient[..., None])[..., 0]
-    return np.clip(step, -2.0, 2.0)
+    step = np.linalg.solve(normal, gradient[..., None])[..., 0]
+    return np.asarray(np.clip(step, -2.0, 2.0), np.float64)
 
 
 def _loss(design: Design, log_y: Floats, theta: Floats, scale: Floats) -> Floats:

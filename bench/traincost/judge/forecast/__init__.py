@@ -1,0 +1,1 @@
+"""What a training run would cost that nobody has paid for yet, from rows of smaller ones."""

@@ -1,0 +1,106 @@
+"""A step as a sum of what it is made of, each at a price of the machine, none below 0.
+
+    cost = sum_k price_k * amount_k        launches, FLOPs, bytes of traffic
+
+Fitted in relative error (non-negative least squares), residuals beyond `HUBER` robust standard
+deviations counting less. The bootstrap draws relative residuals, as in `scaling.fit`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from traincost.judge.scaling.law import CONFIDENCE
+from traincost.judge.scaling.solver import HUBER
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+_ROUNDS = 5
+_MAD = 1.4826
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What a launch, a FLOP and a byte cost, in seconds or joules."""
+
+    prices: Floats  # (n_terms,)
+    draws: Floats  # (n_draws, n_terms)
+    residuals: Floats  # (n_points,) log actual over fitted, widened for the parameters used
+
+    def cost(self, amounts: Floats) -> float:
+        """Of (n_terms,) amounts."""
+        return float(amounts @ self.prices)
+
+    def shares(self, amounts: Floats) -> Floats:
+        """What part of the cost each term is, (n_terms,)."""
+        return amounts * self.prices / (amounts @ self.prices)
+
+    def log_costs(
+        self,
+        amounts: Floats,  # (n_draws, n_terms)
+        seed: int,
+    ) -> Floats:  # (n_draws,)
+        """New measurements, one for every draw."""
+        import numpy as np
+
+        rng = np.random.default_rng(seed)
+        n = len(self.draws)
+        noise = rng.choice(self.residuals, n) * rng.choice([-1.0, 1.0], n)
+        return np.asarray(np.log((amounts * self.draws).sum(axis=1)) + noise, np.float64)
+
+
+def fit_prices(
+    amounts: Floats,  # (n_points, n_terms), 0 or more
+    costs: Floats,  # (n_points,) above 0
+    n_draws: int,
+    seed: int = 0,
+) -> Prices:
+    """Fit more points than one."""
+    import numpy as np
+    from scipy.special import stdtrit
+
+    prices = _robust(amounts, costs)
+    fitted = amounts @ prices
+    used = int((prices > 0).sum())
+    freedom = max(len(costs) - used, 1)
+    residuals = np.log(costs / fitted)
+    # Leverage isn't known of prices that are held at 0: all residuals are widened alike.
+    tail = (1 + CONFIDENCE) / 2
+    widened = np.sqrt(len(costs) / freedom) * stdtrit(freedom, tail) / stdtrit(1e6, tail)
+    residuals = np.asarray(residuals * min(float(widened), 6.0), np.float64)
+    rng = np.random.default_rng(seed)
+    shape = (n_draws, len(costs))
+    drawn = fitted * np.exp(rng.choice(residuals, shape) * rng.choice([-1.0, 1.0], shape))
+    draws = np.array([_relative(amounts, row) for row in drawn]).reshape(n_draws, amounts.shape[1])
+    return Prices(prices, draws, residuals)
+
+
+def _robust(amounts: Floats, costs: Floats) -> Floats:
+    """Prices from points whose weights fall where they are far off."""
+    import numpy as np
+
+    weights = np.ones(len(costs))
+    prices = _relative(amounts, costs)
+    for _ in range(_ROUNDS):
+        residuals = np.abs(np.log(amounts @ prices / costs))
+        spread = max(_MAD * float(np.median(residuals)), 1e-3)
+        weights = np.sqrt(1 / np.maximum(residuals / (HUBER * spread), 1.0))
+        prices = _relative(amounts, costs, weights)
+    return prices
+
+
+def _relative(amounts: Floats, costs: Floats, weights: Floats | None = None) -> Floats:
+    """Least squares of fitted over actual less 1; columns scaled, as a FLOP costs picoseconds."""
+    import numpy as np
+    from scipy.optimize import nnls
+
+    rows = amounts / costs[:, None]
+    size = np.maximum(rows.max(axis=0), 1e-300)
+    ones = np.ones(len(costs)) if weights is None else weights
+    found, _ = nnls(rows / size * ones[:, None], ones)
+    return np.asarray(found / size, np.float64)

@@ -1,0 +1,74 @@
+"""Prints how far off forecasts of known rows are: `python tests/show_forecast.py [--write] CSV...`.
+
+Every row of the result CSVs (or folders) that is larger than some others is forecast from these.
+`--write` puts the table into docs/forecast.md. Two minutes of a quiet machine make the CSV, see
+there.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "bench")]
+
+from traincost.data.record import Record  # noqa: E402
+from traincost.data.results import read_records, result_files  # noqa: E402
+from traincost.judge.forecast.backtest import backtest_all  # noqa: E402
+from traincost.judge.forecast.held import Held, scores  # noqa: E402
+
+PAGE = ROOT / "docs" / "forecast.md"
+BEGIN, END = "<!-- backtest -->", "<!-- end of backtest -->"
+
+
+def summary(records: list[Record], held: list[Held]) -> str:
+    """The table of the page, and what it was measured on."""
+    on = sorted({f"{r.gpu or r.cpu}, torch {r.torch}" for r in records if r.machine_id})
+    lines = [
+        f"Measured on {'; '.join(on)}; {len(records)} rows.",
+        "",
+        "| beyond the data | rows | median error | worst | truth within the 90% interval |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for s in scores(held):
+        shares = f"{s.median_error_rel:.1%} | {s.worst_error_rel:.1%} | {s.covered:.0%}"
+        lines.append(f"| {s.axis} | {s.n} | {shares} |")
+    return "\n".join(lines) + "\n"
+
+
+def details(held: list[Held]) -> str:
+    """Every row that was held back."""
+    lines: list[str] = []
+    for h in held:
+        inside = "" if h.covered else "  MISSED"
+        lines.append(
+            f"{h.axis:16} {h.what:72} x{h.beyond:5.1f} {h.actual:10.3e} s {h.error_rel:+7.1%} "
+            f"[{h.low / h.actual:.2f}, {h.high / h.actual:.2f}]{inside}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read, hold back, print."""
+    paths = [Path(a) for a in sys.argv[1:] if a != "--write"]
+    if not paths:
+        sys.exit(f"{__doc__}\nexpected result CSVs")
+    records = [r for file in result_files(paths) for r in read_records(file)]
+    held = backtest_all(records)
+    print(details(held))
+    print()
+    print(summary(records, held), end="")
+    near = [h for h in held if h.one_step]
+    if near:
+        errors = sorted(abs(h.error_rel) for h in near)
+        covered = sum(h.covered for h in near) / len(near)
+        print(
+            f"\none step (4x) beyond: median {errors[len(errors) // 2]:.1%}, within {covered:.0%}"
+        )
+    if "--write" in sys.argv:
+        before, rest = PAGE.read_text().split(BEGIN)
+        after = rest.split(END)[1]
+        PAGE.write_text(f"{before}{BEGIN}\n{summary(records, held)}{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Forecasts: of a made-up machine whose truth is known, and what they say of themselves."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from forecast_rows import memory_bytes, peaks, row, steps, time_s
+
+from traincost.data.errors import BadInputError
+from traincost.data.record import Record
+from traincost.judge.forecast.backtest import backtest, backtest_all
+from traincost.judge.forecast.held import scores
+from traincost.judge.forecast.plan import Forecast, Request, forecast, usual_batch
+from traincost.judge.forecast.points import Wanted, choose, family_of, kinds
+
+ANY = Wanted()
+
+
+def forecast_of(rows: list[Record], request: Request) -> Forecast:
+    kind, points = choose(kinds(rows), ANY, tokens=True)
+    return forecast(kind, points, request)
+
+
+def test_time_and_memory_of_an_unmeasured_size_are_those_of_the_law() -> None:
+    told = forecast_of(steps(), Request(1e8, tokens=1e9, batch_size=8))
+    assert told.step.value == pytest.approx(time_s(1e8, 8), rel=0.02)
+    assert told.memory is not None
+    assert told.memory.value == pytest.approx(memory_bytes(1e8, 8), rel=0.02)
+    assert told.energy is not None
+    assert told.energy.value == pytest.approx(100 * told.time.value, rel=0.02)
+
+
+def test_a_run_has_as_many_steps_as_its_tokens_need() -> None:
+    told = forecast_of(steps(), Request(1e8, tokens=128 * 8 * 1000 + 1, batch_size=8))
+    assert told.steps == 1001
+    assert told.time.value == pytest.approx(1001 * told.step.value)
+
+
+def test_the_interval_grows_with_the_distance_from_the_data() -> None:
+    rows = steps(noise_rel=0.03)
+    widths = []
+    for n_params in (1e7, 4e7, 1.6e8, 6.4e8):
+        step = forecast_of(rows, Request(n_params, tokens=1e9)).step
+        widths.append(math.log(step.high / step.low))
+    assert widths == sorted(widths)
+    assert widths[-1] > 1.5 * widths[0]
+
+
+@pytest.mark.slow
+def test_the_truth_is_within_the_interval_as_often_as_it_says() -> None:
+    n = inside = 0
+    for seed in range(40):
+        told = forecast_of(steps(noise_rel=0.05, seed=seed), Request(4e7, tokens=1e9)).step
+        inside += told.low <= time_s(4e7, 4) <= told.high
+        n += 1
+    assert inside / n >= 0.9
+
+
+def test_money_and_carbon_follow_from_time_and_energy() -> None:
+    told = forecast_of(
+        steps(), Request(1e8, tokens=1e9, price_per_hour=2.0, carbon_g_per_kwh=400.0)
+    )
+    assert told.money is not None and told.carbon is not None and told.energy is not None
+    assert told.money.value == pytest.approx(2 * told.time.value / 3600)
+    assert told.carbon.value == pytest.approx(400 * told.energy.value / 3.6e6)
+
+
+def test_what_does_not_fit_comes_with_the_largest_that_would() -> None:
+    told = forecast_of(steps(), Request(1e8, tokens=1e9, batch_size=64, memory_bytes=1.5e9))
+    assert told.fits is False
+    assert told.largest_n_params is not None and told.largest_batch is not None
+    assert memory_bytes(told.largest_n_params, 64) == pytest.approx(1.5e9, rel=0.02)
+    assert told.largest_batch == 0  # the weights alone are 1.6 GB
+    smaller = forecast_of(steps(), Request(5e7, tokens=1e9, batch_size=64, memory_bytes=1.5e9))
+    assert smaller.fits is (memory_bytes(5e7, 64) <= 1.5e9)
+
+
+def test_a_batch_that_does_not_fit_comes_with_one_that_does() -> None:
+    told = forecast_of(steps(), Request(1e7, tokens=1e9, batch_size=4096, memory_bytes=1e9))
+    assert told.fits is False and told.largest_batch
+    assert memory_bytes(1e7, told.largest_batch) == pytest.approx(1e9, rel=0.02)
+
+
+def test_no_energy_is_said_rather_than_guessed() -> None:
+    rows = [replace(r, cpu_energy_j=None) for r in steps()]
+    told = forecast_of(rows, Request(1e8, tokens=1e9))
+    assert told.energy is None
+    assert any("no energy" in note for note in told.notes)
+
+
+def test_too_few_sizes_are_refused_with_what_to_measure() -> None:
+    with pytest.raises(BadInputError, match=r"2 models.*expected.*3 models.*test_parameters"):
+        forecast_of(steps(models=("10k", "100k")), Request(1e8, tokens=1e9))
+
+
+def test_rows_of_other_work_do_not_count() -> None:
+    rows = steps()
+    slow = {"noise": 50.0, "run_id": "r1"}
+    strange = [
+        row("gpt-1M", 4, **slow, axes={"optimizer": "sgd"}),  # type: ignore[arg-type]
+        row("gpt-1M", 4, **slow, dtype="bf16"),  # type: ignore[arg-type]
+        row("gpt-1M", 4, **slow, status="error"),  # type: ignore[arg-type]
+        row("gpt-1M", 4, **slow, status="unstable"),  # type: ignore[arg-type]
+    ]
+    told = forecast_of([*rows, *strange], Request(1e8, tokens=1e9))
+    assert told.step == forecast_of(rows, Request(1e8, tokens=1e9)).step
+
+
+def test_unstable_rows_count_where_there_is_nothing_better_and_are_named() -> None:
+    rows = [replace(r, status="unstable") if r.batch_size == 1 else r for r in steps()]
+    told = forecast_of(rows, Request(1e8, tokens=1e9))
+    assert any("1 of 9 rows are unstable" in note for note in told.notes)
+
+
+def test_a_kind_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(BadInputError, match=r"of lstm; the file has: gpt step eager cpu fp32"):
+        choose(kinds(steps()), Wanted(family="lstm"), tokens=True)
+
+
+def test_the_usual_batch_is_the_one_of_the_parameter_sweep() -> None:
+    (points,) = kinds(steps()).values()
+    assert usual_batch(points) == 4
+
+
+@pytest.mark.parametrize(
+    ("model", "family"), [("gpt-10M", "gpt"), ("gpt50k-2.5M", "gpt50k"), ("resnet50", "resnet50")]
+)
+def test_a_family_is_a_model_without_its_size(model: str, family: str) -> None:
+    assert family_of(model) == family
+
+
+def test_a_backtest_never_sees_what_it_is_asked_for() -> None:
+    rows = steps(noise_rel=0.02)
+    (kind,) = kinds(rows)
+    before = {h.what: h for h in backtest(kind, kinds(rows)[kind]) if "10,000,000" in h.what}
+    rows = [
+        replace(r, time_median_s=9 * (r.time_median_s or 0)) if r.model == "gpt-10M" else r
+        for r in rows
+    ]
+    after = {h.what: h for h in backtest(kind, kinds(rows)[kind]) if "10,000,000" in h.what}
+    assert before
+    for what, held in before.items():
+        assert after[what].forecast == held.forecast
+        assert after[what].actual == pytest.approx(9 * held.actual)
+
+
+def test_a_backtest_of_an_exact_law_has_no_error() -> None:
+    found = scores(backtest_all(steps()))
+    assert {s.axis for s in found} >= {"parameters, to 12x", "batch, to 4x"}
+    assert all(s.worst_error_rel < 0.03 for s in found)
+    assert all(s.covered == 1 for s in found)
+
+
+def test_epochs_are_forecast_over_the_data_volume() -> None:
+    epochs = [
+        row("gpt-10k", 16, run_id="e", phase="epoch", case_id=f"d{v}", dataset_samples=v)
+        for v in (64, 256, 1024, 4096)
+    ]
+    epochs = [replace(e, time_median_s=0.01 + 1e-4 * (e.dataset_samples or 0)) for e in epochs]
+    (held,) = [h for h in backtest_all(epochs) if h.axis == "data, one model"]
+    assert held.beyond == 4
+    assert held.error_rel == pytest.approx(0, abs=0.001)
+
+
+def test_peaks_are_not_steps() -> None:
+    assert kinds(peaks()) == {}
