@@ -16,7 +16,6 @@ from traincost_kernels.checks import (
 from traincost_kernels.cross_entropy_kernels import (
     cross_entropy_backward_kernel,
     cross_entropy_forward_kernel,
-    cross_entropy_in_place_kernel,
     scale_rows_kernel,
     sum_losses_kernel,
 )
@@ -64,19 +63,9 @@ def forward_launches(
     options: LossOptions,
 ) -> tuple[Launch, ...]:
     """Launches that fill the losses of the rows, top and log_sum, loss, and the count of rows."""
-    tiling = chunked_rows(logits)
-    rows = Launch(
-        kernel=cross_entropy_forward_kernel,
-        grid=(tiling.n_rows,),
-        arguments=(logits, target, row_loss, top, log_sum, tiling.n_cols, *options.numbers),
-        constants={
-            **tiling.addressing,
-            "STAGES": STAGES,
-            "SMOOTHED": options.label_smoothing > 0,
-        },
-        num_warps=tiling.num_warps,
-        bytes_read=bytes_of(logits, target)
-        + tiling.n_rows * logits.element_size(),  # of the target
+    rows = _rows_launch(
+        *(logits, target, row_loss, top, log_sum, None, options),
+        bytes_read=bytes_of(logits, target),
         bytes_written=bytes_of(row_loss, top, log_sum),
     )
     return rows, _sum_launch(row_loss, target, loss, count, options)
@@ -124,26 +113,47 @@ def in_place_launches(
     options: LossOptions,
 ) -> tuple[Launch, ...]:
     """Launches that fill the losses and the count, and write the gradient over the logits."""
-    tiling = chunked_rows(logits)
     divisor = count if options.reduction == "mean" else None
-    rows = Launch(
-        kernel=cross_entropy_in_place_kernel,
+    rows = _rows_launch(
+        *(logits, target, row_loss, None, None, divisor, options),
+        bytes_read=2 * bytes_of(logits) + bytes_of(target, divisor),
+        bytes_written=bytes_of(logits, row_loss),
+    )
+    counting = _sum_launch(None, target, None, count, options)
+    summing = _sum_launch(row_loss, target, loss, count, options)
+    return (counting, rows) if loss is None else (counting, rows, summing)
+
+
+def _rows_launch(
+    logits: Tensor,
+    target: Tensor,
+    row_loss: Tensor,
+    top: Tensor | None,
+    log_sum: Tensor | None,
+    divisor: Tensor | None,
+    options: LossOptions,
+    *,
+    bytes_read: int,
+    bytes_written: int,
+) -> Launch:
+    tiling = chunked_rows(logits)
+    of_targets = tiling.n_rows * logits.element_size()  # the targets' logits, a second time
+    return Launch(
+        kernel=cross_entropy_forward_kernel,
         grid=(tiling.n_rows,),
-        arguments=(logits, target, row_loss, divisor, tiling.n_cols, *options.numbers),
+        arguments=(
+            *(logits, target, row_loss, top, log_sum, divisor, tiling.n_cols),
+            *options.numbers,
+        ),
         constants={
             **tiling.addressing,
             "STAGES": STAGES,
             "SMOOTHED": options.label_smoothing > 0,
         },
         num_warps=tiling.num_warps,
-        bytes_read=2 * bytes_of(logits)
-        + bytes_of(target, divisor)
-        + tiling.n_rows * logits.element_size(),  # of the target
-        bytes_written=bytes_of(logits, row_loss),
+        bytes_read=bytes_read + of_targets,
+        bytes_written=bytes_written,
     )
-    counting = _sum_launch(None, target, None, count, options)
-    summing = _sum_launch(row_loss, target, loss, count, options)
-    return (counting, rows) if loss is None else (counting, rows, summing)
 
 
 def scale_launches(

@@ -26,6 +26,7 @@ from traincost_kernels.rows import (
     edge_columns,
     load,
     load_columns,
+    row_of_program,
     row_sum,
 )
 
@@ -185,10 +186,7 @@ def norm_backward_means_kernel(
     STAGES: tl.constexpr,
 ) -> None:
     """The two means of one long row a program."""
-    row = tl.program_id(0).to(tl.int64) + tl.arange(0, 1)
-    lead = body_lead(row, n_cols, VEC, ALIGNED)[:, None]
-    chunks = body_chunks(lead, n_cols, VEC)
-    start = body_start(row, n_cols, VEC, ALIGNED)[:, None]
+    row, lead, chunks, start = row_of_program(n_cols, VEC, ALIGNED)  # pyright: ignore
     lane = tl.arange(0, BLOCK)[None, :]
     rstd = tl.load(rstd_ptr + row)[:, None]
     mean = 0.0

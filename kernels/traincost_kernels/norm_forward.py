@@ -20,13 +20,12 @@ import triton
 import triton.language as tl
 
 from traincost_kernels.rows import (
-    body_chunks,
-    body_lead,
-    body_start,
     edge_columns,
     load,
     load_columns,
+    row_of_program,
     row_sum,
+    rows_of_program,
 )
 from traincost_kernels.scalar import joined
 from traincost_kernels.tiling import widen
@@ -82,12 +81,9 @@ def norm_forward_kernel(
     ALIGNED: tl.constexpr,
 ) -> None:
     """ROWS whole rows a program, held in registers."""
-    rows = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    exists = rows < n_rows
-    lead = body_lead(rows, n_cols, VEC, ALIGNED)[:, None]
-    lane = tl.arange(0, BLOCK)[None, :]
-    body = body_start(rows, n_cols, VEC, ALIGNED)[:, None] + lane
-    in_body = (lane // VEC < body_chunks(lead, n_cols, VEC)) & exists[:, None]
+    rows, exists, lead, lane, body, in_body = rows_of_program(
+        n_rows, n_cols, ROWS, BLOCK, VEC, ALIGNED
+    )  # pyright: ignore
     x = _read(x_ptr, residual_ptr, sum_ptr, body, in_body)
     if not ALIGNED:
         edge_cols, in_edge = edge_columns(lead, n_cols, VEC)
@@ -147,10 +143,7 @@ def norm_forward_looped_kernel(  # noqa: C901 (the branches are constant)
     STAGES: tl.constexpr,
 ) -> None:
     """One row a program, read twice in tiles: statistics, then the result."""
-    row = tl.program_id(0).to(tl.int64) + tl.arange(0, 1)
-    lead = body_lead(row, n_cols, VEC, ALIGNED)[:, None]
-    chunks = body_chunks(lead, n_cols, VEC)
-    start = body_start(row, n_cols, VEC, ALIGNED)[:, None]
+    row, lead, chunks, start = row_of_program(n_cols, VEC, ALIGNED)  # pyright: ignore
     lane = tl.arange(0, BLOCK)[None, :]
     if not ALIGNED:
         edge_cols, in_edge = edge_columns(lead, n_cols, VEC)

@@ -55,6 +55,43 @@ def body_chunks(lead: tl.tensor, n_cols: tl.tensor, VEC: tl.constexpr) -> tl.ten
 
 
 @triton.jit
+def rows_of_program(
+    n_rows: tl.tensor,
+    n_cols: tl.tensor,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    VEC: tl.constexpr,
+    ALIGNED: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
+    """Of a program that holds ROWS whole rows: its rows, and which of them there are, (ROWS,).
+
+    And of their body the first column, (ROWS, 1), the lanes, (1, BLOCK), and the offsets and which
+    of them exist, (ROWS, BLOCK).
+    """
+    rows = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    exists = rows < n_rows
+    lead = body_lead(rows, n_cols, VEC, ALIGNED)[:, None]
+    lane = tl.arange(0, BLOCK)[None, :]
+    body = body_start(rows, n_cols, VEC, ALIGNED)[:, None] + lane
+    in_body = (lane // VEC < body_chunks(lead, n_cols, VEC)) & exists[:, None]
+    return rows, exists, lead, lane, body, in_body
+
+
+@triton.jit
+def row_of_program(
+    n_cols: tl.tensor, VEC: tl.constexpr, ALIGNED: tl.constexpr
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
+    """Of a program that loops over one row: the row, (1,), and its body.
+
+    Of the body the first column, the number of chunks, and the offset of its start, all (1, 1).
+    """
+    row = tl.program_id(0).to(tl.int64) + tl.arange(0, 1)
+    lead = body_lead(row, n_cols, VEC, ALIGNED)[:, None]
+    start = body_start(row, n_cols, VEC, ALIGNED)[:, None]
+    return row, lead, body_chunks(lead, n_cols, VEC), start
+
+
+@triton.jit
 def edge_columns(
     lead: tl.tensor, n_cols: tl.tensor, VEC: tl.constexpr
 ) -> tuple[tl.tensor, tl.tensor]:

@@ -5,9 +5,9 @@
     dx = scale · y (dy - Σ dy y), 0 where masked
 
 Rows of up to 64 KiB of accumulators are held in registers and read once, longer ones are looped
-over twice. Addressing of rows: see `rows`. The mask is addressed by a row of its own (`_mask_row`),
-so that one mask serves many rows, out of the cache. Where rows are not aligned it is read byte by
-byte.
+over twice. Addressing of rows: see `rows`. The mask is addressed by a row of its own
+(`_mask_start`), so that one mask serves many rows, out of the cache. Where rows are not aligned it
+is read byte by byte.
 
 A row that is masked whole gives NaN, as in eager, and a gradient of 0. The backward takes it from y
 alone that an element is masked (y is 0 there), and reads the mask in rows of NaN only.
@@ -17,31 +17,37 @@ import triton
 import triton.language as tl
 
 from traincost_kernels.rows import (
-    body_chunks,
-    body_lead,
-    body_start,
     edge_columns,
     load,
     row_max,
+    row_of_program,
     row_sum,
+    rows_of_program,
 )
 from traincost_kernels.scalar import joined
 from traincost_kernels.tiling import widen
 
 
 @triton.jit
-def _mask_row(
+def _mask_start(
     rows: tl.tensor,
+    n_cols: tl.tensor,
     n_middle: tl.tensor,
     n_inner: tl.tensor,
     outer_step: tl.tensor,
     middle_step: tl.tensor,
     inner_step: tl.tensor,
+    VEC: tl.constexpr,
+    ALIGNED: tl.constexpr,
 ) -> tl.tensor:
-    """Row of the mask that belongs to each row of x, whose leading sizes are (_, middle, inner)."""
+    """Where the mask's row of each row of x starts; the leading sizes of x: (_, middle, inner)."""
     outer = rows // n_inner // n_middle
     middle = rows // n_inner % n_middle
-    return outer * outer_step + middle * middle_step + rows % n_inner * inner_step
+    row = outer * outer_step + middle * middle_step + rows % n_inner * inner_step
+    if ALIGNED:
+        return (row * (n_cols // VEC) * VEC)[:, None]
+    else:
+        return (row * n_cols)[:, None]
 
 
 @triton.jit
@@ -60,16 +66,6 @@ def _scaled(
     x_ptr: tl.tensor, offsets: tl.tensor, exists: tl.tensor, kept: tl.tensor, scale: tl.tensor
 ) -> tl.tensor:
     return tl.where(kept, load(x_ptr, offsets, exists) * scale, -float("inf"))
-
-
-@triton.jit
-def _mask_start(
-    mask_row: tl.tensor, n_cols: tl.tensor, VEC: tl.constexpr, ALIGNED: tl.constexpr
-) -> tl.tensor:
-    if ALIGNED:
-        return (mask_row * (n_cols // VEC) * VEC)[:, None]
-    else:
-        return (mask_row * n_cols)[:, None]
 
 
 @triton.jit
@@ -92,15 +88,13 @@ def softmax_forward_kernel(
     ALIGNED: tl.constexpr,
 ) -> None:
     """ROWS whole rows a program, held in registers."""
-    rows = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    exists = (rows < n_rows)[:, None]
-    lead = body_lead(rows, n_cols, VEC, ALIGNED)[:, None]
-    lane = tl.arange(0, BLOCK)[None, :]
-    body = body_start(rows, n_cols, VEC, ALIGNED)[:, None] + lane
-    in_body = (lane // VEC < body_chunks(lead, n_cols, VEC)) & exists
+    rows, exists, lead, lane, body, in_body = rows_of_program(
+        n_rows, n_cols, ROWS, BLOCK, VEC, ALIGNED
+    )  # pyright: ignore
     factor = joined(scale, scale_low, x_ptr)
-    mask_row = _mask_row(rows, n_middle, n_inner, outer_step, middle_step, inner_step)
-    start = _mask_start(mask_row, n_cols, VEC, ALIGNED)
+    start = _mask_start(
+        rows, n_cols, n_middle, n_inner, outer_step, middle_step, inner_step, VEC, ALIGNED
+    )
     if ALIGNED:
         kept = _kept(mask_ptr, start, lane, in_body)
     else:
@@ -109,7 +103,7 @@ def softmax_forward_kernel(
     top = row_max(s, ROWS)
     if not ALIGNED:
         col, in_edge = edge_columns(lead, n_cols, VEC)
-        in_edge = in_edge & exists
+        in_edge = in_edge & exists[:, None]
         edge = (rows * n_cols)[:, None] + col
         edge_kept = _kept(mask_ptr, start, col, in_edge)
         edge_s = _scaled(x_ptr, edge, in_edge, edge_kept, factor)
@@ -142,14 +136,12 @@ def softmax_forward_looped_kernel(
     STAGES: tl.constexpr,
 ) -> None:
     """One row a program, read twice in tiles. A lane that has met only -inf counts from 0."""
-    row = tl.program_id(0).to(tl.int64) + tl.arange(0, 1)
-    lead = body_lead(row, n_cols, VEC, ALIGNED)[:, None]
-    chunks = body_chunks(lead, n_cols, VEC)
-    body = body_start(row, n_cols, VEC, ALIGNED)[:, None]
+    row, lead, chunks, body = row_of_program(n_cols, VEC, ALIGNED)  # pyright: ignore
     lane = tl.arange(0, BLOCK)[None, :]
     factor = joined(scale, scale_low, x_ptr)
-    mask_row = _mask_row(row, n_middle, n_inner, outer_step, middle_step, inner_step)
-    start = _mask_start(mask_row, n_cols, VEC, ALIGNED)
+    start = _mask_start(
+        row, n_cols, n_middle, n_inner, outer_step, middle_step, inner_step, VEC, ALIGNED
+    )
     sums = widen(tl.zeros([1, BLOCK], x_ptr.dtype.element_ty))
     tops = sums - float("inf")
     for tile in tl.range(0, tl.cdiv(n_cols, BLOCK), num_stages=STAGES):
@@ -224,20 +216,18 @@ def softmax_backward_kernel(
     ALIGNED: tl.constexpr,
 ) -> None:
     """ROWS whole rows a program, held in registers."""
-    rows = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    exists = (rows < n_rows)[:, None]
-    lead = body_lead(rows, n_cols, VEC, ALIGNED)[:, None]
-    lane = tl.arange(0, BLOCK)[None, :]
-    body = body_start(rows, n_cols, VEC, ALIGNED)[:, None] + lane
-    in_body = (lane // VEC < body_chunks(lead, n_cols, VEC)) & exists
+    rows, exists, lead, lane, body, in_body = rows_of_program(
+        n_rows, n_cols, ROWS, BLOCK, VEC, ALIGNED
+    )  # pyright: ignore
     factor = joined(scale, scale_low, y_ptr)
-    mask_row = _mask_row(rows, n_middle, n_inner, outer_step, middle_step, inner_step)
-    start = _mask_start(mask_row, n_cols, VEC, ALIGNED)
+    start = _mask_start(
+        rows, n_cols, n_middle, n_inner, outer_step, middle_step, inner_step, VEC, ALIGNED
+    )
     y, dy = load(y_ptr, body, in_body), load(dy_ptr, body, in_body)
     dot = row_sum(y * dy, ROWS)[:, None]
     if not ALIGNED:
         col, in_edge = edge_columns(lead, n_cols, VEC)
-        in_edge = in_edge & exists
+        in_edge = in_edge & exists[:, None]
         edge = (rows * n_cols)[:, None] + col
         edge_y, edge_dy = load(y_ptr, edge, in_edge), load(dy_ptr, edge, in_edge)
         dot += row_sum(edge_y * edge_dy, ROWS)[:, None]
@@ -265,14 +255,12 @@ def softmax_backward_looped_kernel(
     STAGES: tl.constexpr,
 ) -> None:
     """One row a program, read twice in tiles."""
-    row = tl.program_id(0).to(tl.int64) + tl.arange(0, 1)
-    lead = body_lead(row, n_cols, VEC, ALIGNED)[:, None]
-    chunks = body_chunks(lead, n_cols, VEC)
-    body = body_start(row, n_cols, VEC, ALIGNED)[:, None]
+    row, lead, chunks, body = row_of_program(n_cols, VEC, ALIGNED)  # pyright: ignore
     lane = tl.arange(0, BLOCK)[None, :]
     factor = joined(scale, scale_low, y_ptr)
-    mask_row = _mask_row(row, n_middle, n_inner, outer_step, middle_step, inner_step)
-    start = _mask_start(mask_row, n_cols, VEC, ALIGNED)
+    start = _mask_start(
+        row, n_cols, n_middle, n_inner, outer_step, middle_step, inner_step, VEC, ALIGNED
+    )
     products = widen(tl.zeros([1, BLOCK], y_ptr.dtype.element_ty))
     for tile in tl.range(0, tl.cdiv(n_cols, BLOCK), num_stages=STAGES):
         col = tile * BLOCK + lane

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from traincost_kernels.column_sums import column_sums_launch
 from traincost_kernels.launch import Launch
-from traincost_kernels.tiling import ceil_divide, widen
+from traincost_kernels.tiling import BY_16, ceil_divide, store_tile, widen
 
 ALIGNMENT = 16  # elements; Triton knows of an integer argument only whether 16 divides it
 WASTE = 1 / 16  # of the lanes of the last block of a super-row, at most, where that can be had
@@ -123,15 +123,32 @@ def sum_launches(
 
 
 @triton.jit
-def first_column(n_groups: tl.tensor, BLOCK: tl.constexpr) -> tl.tensor:
-    """The first column, in its super-rows, of this program's tiles."""
-    return (tl.program_id(0) // n_groups).to(tl.int64) * BLOCK
+def tiles_of_program(
+    n_elements: tl.tensor, period: tl.tensor, n_groups: tl.tensor, BLOCK: tl.constexpr
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
+    """Of this program: its group, the first column of its tiles, and how many columns they have.
+
+    And how many super-rows reach to that column; 0 or less where none does.
+    """
+    group = tl.program_id(0) % n_groups
+    first = (tl.program_id(0) // n_groups).to(tl.int64) * BLOCK
+    n_block = tl.minimum(period - first, BLOCK).to(tl.int32)
+    return group, first, n_block, tl.cdiv(n_elements - first, period).to(tl.int32)
 
 
 @triton.jit
-def super_rows_with(first: tl.tensor, n_elements: tl.tensor, period: tl.tensor) -> tl.tensor:
-    """How many super-rows reach to this column; 0 or less where none does."""
-    return tl.cdiv(n_elements - first, period).to(tl.int32)
+def store_partial_sums(
+    ptr: tl.tensor,  # (n_groups, period)
+    group: tl.tensor,
+    period: tl.tensor,
+    first: tl.tensor,
+    sums: tl.tensor,
+    n_block: tl.tensor,
+    BLOCK: tl.constexpr,
+) -> None:
+    """A program's part of the partial sums."""
+    start = group.to(tl.int64) * period + first
+    store_tile(ptr + start, tl.arange(0, BLOCK), sums, n_block, BY_16)
 
 
 @triton.jit

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from traincost_kernels import bias_dropout_residual
 from traincost_kernels.agreement import DTYPES, assert_agrees
+from traincost_kernels.dropout_kernels import BLOCK
 from traincost_kernels.errors import KernelInputError
-from traincost_kernels.ops.bias_dropout_residual import BLOCK
 from traincost_kernels.superrows import rows_put_together
 
 

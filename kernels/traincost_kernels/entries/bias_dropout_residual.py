@@ -7,13 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from traincost_kernels.dropout_kernels import backward_launches, forward_launches
 from traincost_kernels.entry import Inputs, KernelEntry, accesses, normal
 from traincost_kernels.launch import Launch
-from traincost_kernels.ops.bias_dropout_residual import (
-    backward_launches,
-    bias_dropout_residual,
-    forward_launches,
-)
+from traincost_kernels.ops.bias_dropout_residual import bias_dropout_residual
 
 P = 0.1
 SEED = 20_250_601

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from traincost_kernels.bias_activation import backward_launches, forward_launches
 from traincost_kernels.entry import Inputs, KernelEntry, accesses, normal
 from traincost_kernels.launch import Launch
-from traincost_kernels.ops.bias_gelu import backward_launches, bias_gelu, forward_launches
+from traincost_kernels.ops.bias_gelu import bias_gelu
 
 
 def _inputs(n_rows: int, n_cols: int, dtype: torch.dtype, device: str) -> Inputs:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from traincost_kernels.bias_activation import backward_launches, forward_launches
 from traincost_kernels.entry import Inputs, KernelEntry, accesses, normal
 from traincost_kernels.launch import Launch
-from traincost_kernels.ops.bias_gelu import backward_launches, forward_launches
 from traincost_kernels.ops.fused_mlp import fused_mlp
 
 EXPANSION = 4  # of the hidden layer over the input

@@ -28,6 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from traincost_kernels.bias_activation import ACTIVATIONS, backward_launches, forward_launches
 from traincost_kernels.checks import (
     require_choice,
     require_floating,
@@ -39,7 +40,6 @@ from traincost_kernels.derivative import refuse_transforms, register_derivative
 from traincost_kernels.errors import KernelInputError
 from traincost_kernels.flops import register_flops
 from traincost_kernels.launch import run
-from traincost_kernels.ops.bias_gelu import ACTIVATIONS, backward_launches, forward_launches
 
 
 @torch.library.custom_op("traincost::fused_mlp", mutates_args=())
