@@ -1,11 +1,17 @@
 """Rows as runs would leave them, for tests of the gate: one line of arguments a run."""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from traincost.data.record import Record
 from traincost.judge.gate import CaseVerdict, GateReport
+from traincost.judge.policy import Policy
+
+Rows = Callable[[str, Sequence[float]], list[Record]]
+REQUIRED = Policy(required=("batch/*",))
+FAILING = ("error", "oom", "invalid", "diverged")
 
 ROW = Record(
     run_id="run",
@@ -56,3 +62,14 @@ def line(report: GateReport, metric: str = "", case_id: str = ROW.case_id) -> Ca
     """The one line of a case and metric."""
     (found,) = (v for v in report.verdicts if (v.case_id, v.metric) == (case_id, metric))
     return found
+
+
+def slower(share: float) -> list[float]:
+    """`SLOWER`, and by this share."""
+    return [t * (1 + share) for t in SLOWER]
+
+
+def noisy(share: float, n: int, seed: int) -> list[float]:
+    """Times of n runs, 1% apart, and slower by this share."""
+    rng = random.Random(seed)
+    return [1e-3 * (1 + share) * (1 + rng.gauss(0, 0.01)) for _ in range(n)]
