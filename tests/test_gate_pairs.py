@@ -1,13 +1,15 @@
 """Runs of an A/B in the gate: judged by their ratios, in the looks that the A/B took."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import pytest
 from gate_rows import REQUIRED, SLOWER, changed, line, noisy, pairs, row, runs, slower
 
+from traincost.data.record import Record
 from traincost.judge.gate import gate
 from traincost.judge.line import Outcome
-from traincost.judge.policy import TIME, Policy
+from traincost.judge.policy import TIME, Policy, Threshold
 from traincost.judge.replay import looks_for, pairs_of, replay, with_plan
 from traincost.judge.rule import Judged, Rule, Verdict
 from traincost.judge.sequential import Looks, Sequential
@@ -150,3 +152,30 @@ def test_what_fails_late_in_an_ab_fails_and_still_counts_as_one_of_its_cases() -
     assert line(with_it, "", "batch/other").verdict == Outcome.FAILED
     two, one = line(with_it, TIME).lower_rel, line(without, TIME).lower_rel
     assert two is not None and one is not None and two < one
+
+
+def test_a_pair_has_the_alpha_of_one_case_beside_runs_that_are_not_paired() -> None:
+    def lower(beside: Callable[..., list[Record]]) -> float | None:
+        base, head = (
+            [*pairs(side, t), *beside(f"{side}-other-", SLOWER, case_id="batch/other")]
+            for side, t in (("b", noisy(0, 6, 1)), ("h", noisy(0.05, 6, 2)))
+        )
+        return line(gate(base, head, Policy()), TIME).lower_rel
+
+    assert lower(runs) == pytest.approx(lower(pairs))
+
+
+def test_energy_of_different_margins_shares_one_alpha() -> None:
+    def lower(policy: Policy) -> float | None:
+        base, head = (
+            [
+                changed(r, gpu_energy_j=r.time_median_s)
+                for case in "ab"
+                for r in pairs(f"{side}{case}", t, case_id=f"batch/{case}")
+            ]
+            for side, t in (("b", noisy(0, 6, 1)), ("h", noisy(0.05, 6, 2)))
+        )
+        return line(gate(base, head, policy), "gpu_energy_j", "batch/a").lower_rel
+
+    apart = Policy(thresholds=(Threshold("batch/b", "gpu_energy_j", 0.04),))
+    assert lower(apart) == pytest.approx(lower(Policy()))
