@@ -231,7 +231,7 @@ def _nothing_in_common(data: Cases, pair: tuple[int, int]) -> str:
 
 def _notes(data: Cases, pairs: Sequence[tuple[int, int]], metrics: Sequence[Metric]) -> list[str]:
     """What a reader must know who would believe the tables."""
-    notes: list[str] = []
+    notes = _paired(data, pairs)
     for i in dict.fromkeys(i for pair in pairs for i in pair):
         side = data.sides.sides[i]
         if data.sides.by == "machine" and "," in str(side.facts.get("commit", "")):
@@ -247,3 +247,14 @@ def _notes(data: Cases, pairs: Sequence[tuple[int, int]], metrics: Sequence[Metr
                 f"{side.name}: no measured peaks, so time is not normalised; run {MEASURE}"
             )
     return notes
+
+
+def _paired(data: Cases, pairs: Sequence[tuple[int, int]]) -> list[str]:
+    """Both sides of an A/B: their pairs say more than the intervals here, which do without."""
+    sides = data.sides.sides
+    return [
+        f"{sides[i].name} and {sides[j].name} were run in pairs, which count as unpaired runs "
+        "here; traincost gate judges them pair by pair"
+        for i, j in pairs
+        if sides[i].paired and sides[j].paired
+    ]
