@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "files",
         metavar="FILE",
         nargs="+",
-        help="result CSVs, folders of them, globs; pytest-benchmark's JSON, Liger-Kernel's CSV",
+        help="result CSVs, Parquet, folders of them, globs; pytest-benchmark's JSON, Liger's CSV",
     )
     parser.add_argument(
         "--by",
