@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 import traincost
 from traincost.data.errors import BadInputError
 from traincost.show.tables import FORMATS
-from traincost.verbs import ab, calibrate, compare, forecast, gate
+from traincost.verbs import ab, calibrate, compare, forecast, gate, report
 
 if TYPE_CHECKING:
     from traincost.data.record import Record
@@ -41,6 +41,7 @@ class Verb:
     add_options: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
     takes_rest: bool = False  # what follows `--` is `options.rest`
+    formats: Sequence[str] = FORMATS  # the first is the default
 
 
 class _Parser(argparse.ArgumentParser):
@@ -95,7 +96,10 @@ def _parser() -> argparse.ArgumentParser:
         sub = verbs.add_parser(verb.name, help=verb.help, description=verb.help)
         sub.set_defaults(verb=verb)
         verb.add_options(sub)
-        sub.add_argument("--format", choices=FORMATS, default="table", help="default: table")
+        default = verb.formats[0]
+        sub.add_argument(
+            "--format", choices=verb.formats, default=default, help=f"default: {default}"
+        )
     return parser
 
 
@@ -221,6 +225,13 @@ VERBS = (
         "results of several machines, commits or runs side by side: time, memory, energy, MFU",
         compare.add_options,
         compare.run,
+    ),
+    Verb(
+        "report",
+        "one page to look at, with nothing fetched, or one figure of it: FILE... -o OUT.html",
+        report.add_options,
+        report.run,
+        formats=report.FORMATS,
     ),
     Verb(
         "machine",

@@ -47,6 +47,11 @@ def rows_in(path: Path) -> int:
     return int(_opened(path, ()).metadata.num_rows)
 
 
+def columns_in(path: Path) -> list[str]:
+    """The names of its columns."""
+    return [str(name) for name in _opened(path, ()).schema_arrow.names]
+
+
 def read_parquet(path: Path, wanted: Iterable[str]) -> Iterator[pd.DataFrame]:
     """The `wanted` columns, and `line`, the number of the row; a frame a batch of rows."""
     import numpy as np

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,8 +13,10 @@ from traincost.data.errors import BadInputError
 from traincost.data.foreign import is_pytest_benchmark, read_foreign, tool_of
 from traincost.data.foreign_cells import Tool
 from traincost.data.frames import frame_of_rows, read_columns
-from traincost.data.parquet import is_parquet, read_parquet, rows_in
+from traincost.data.parquet import columns_in, is_parquet, read_parquet, rows_in
+from traincost.data.record import AXIS_PREFIX, METRIC_PREFIX
 from traincost.data.results import result_files, to_row
+from traincost.data.text import LONGEST_LINE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +78,23 @@ def rows_about(files: Sequence[Source]) -> int:
         rows_in(f.path) if f.kind == "parquet" else f.path.stat().st_size // _BYTES_PER_ROW
         for f in files
     )
+
+
+def own_columns(files: Sequence[Source]) -> list[str]:
+    """The suites' own axes and metrics that files have, in order of appearance.
+
+    Nothing is judged here, and a pipe, which could be read once only, is not looked into.
+    """
+    found: dict[str, None] = {}
+    for file in files:
+        if file.kind == "parquet":
+            found |= dict.fromkeys(columns_in(file.path))
+        elif file.kind == "csv" and file.path.is_file():
+            with file.path.open("rb") as lines:
+                header = lines.readline(LONGEST_LINE).decode("utf-8-sig", "replace")
+            for cells in csv.reader([header.rstrip("\r\n")]):
+                found |= dict.fromkeys(cells)
+    return [name for name in found if name.startswith((AXIS_PREFIX, METRIC_PREFIX))]
 
 
 def read_blocks(

@@ -13,7 +13,14 @@ from traincost.judge.intervals import Typical
 from traincost.judge.lines import ROOFLINE, Metric
 from traincost.judge.machines import NUMBER_FACTS, TEXT_FACTS, By, Sides, sides_of
 from traincost.judge.matching import Groups, groups_of
-from traincost.judge.roofline import PEAK_COLUMNS, Measured, bounds_s, measured_peaks
+from traincost.judge.roofline import (
+    PEAK_COLUMNS,
+    Limits,
+    Measured,
+    binding,
+    bounds_s,
+    measured_peaks,
+)
 from traincost.judge.values import COMMON, FIRST, TYPICAL, InFrame, Values
 from traincost.machine.peaks import rate_name
 
@@ -88,9 +95,8 @@ class Cases:
     @cached_property
     def _over_roofline(self) -> Typical:
         of = self.typical("time_median_s")
-        both = zip(self.text("dtype"), self.text("matmul_precision"), strict=True)
         bound = bounds_s(
-            [rate_name(dtype, precision) for dtype, precision in both],
+            self._rates,
             self.groups.side,
             self.typical("flops").median,
             self.typical("compulsory_bytes").median,
@@ -98,6 +104,23 @@ class Cases:
         )
         bound[[s == "machine" for s in self._suites]] = float("nan")  # the peak, over itself
         return Typical(of.median / bound, of.log_variance, of.freedom, of.runs)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Which limit of its machine binds each group, and how near to it the group comes."""
+        return binding(
+            self._rates,
+            self.groups.side,
+            self.typical("flops").median,
+            self.typical("compulsory_bytes").median,
+            self.typical("time_median_s").median,
+            self.peaks,
+        )
+
+    @cached_property
+    def _rates(self) -> list[str | None]:
+        both = zip(self.text("dtype"), self.text("matmul_precision"), strict=True)
+        return [rate_name(dtype, precision) for dtype, precision in both]
 
     @cached_property
     def _suites(self) -> list[str | None]:

@@ -97,6 +97,47 @@ def _rates(rows: pd.DataFrame, rates: pd.Series[float]) -> dict[str, float]:
     return found
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What binds each group, and how much of that limit it reaches."""
+
+    name: Sequence[str | None]  # "arithmetic", "memory", "neither: overhead"; None where unknown
+    share: Floats  # (n_groups,) the shortest possible time over the measured one
+
+
+OVERHEAD_SHARE = 0.1
+"""Below a tenth of what its nearest limit allows, a step waits for something else: for launches,
+Python, small or strided work."""
+
+
+def binding(
+    rates: list[str | None],  # (n_groups,) the dtype whose peak rate bounds the group
+    side: Integers,  # (n_groups,)
+    flops: Floats,  # (n_groups,)
+    moved_bytes: Floats,  # (n_groups,) that cannot be avoided
+    time_s: Floats,  # (n_groups,) measured
+    peaks: Sequence[Measured],
+) -> Limits:
+    """Which of a machine's limits is the nearest to each group."""
+    import numpy as np
+
+    arithmetic_s, memory_s = _times_s(rates, side, flops, moved_bytes, peaks)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.maximum(arithmetic_s, memory_s) / time_s
+    share[~((share > 0) & (share < np.inf))] = np.nan
+    names = [
+        None
+        if s != s
+        else "neither: overhead"
+        if s < OVERHEAD_SHARE
+        else "arithmetic"
+        if a > m
+        else "memory"
+        for s, a, m in zip(share.tolist(), arithmetic_s.tolist(), memory_s.tolist(), strict=True)
+    ]
+    return Limits(names, share)
+
+
 def bounds_s(
     rates: list[str | None],  # (n_groups,) the dtype whose peak rate bounds the group
     side: Integers,  # (n_groups,)
@@ -107,6 +148,21 @@ def bounds_s(
     """The shortest time that a step could take; NaN unless both parts are known."""
     import numpy as np
 
+    bound = np.maximum(*_times_s(rates, side, flops, moved_bytes, peaks))
+    bound[~(bound > 0)] = np.nan
+    return np.asarray(bound, np.float64)
+
+
+def _times_s(
+    rates: list[str | None],
+    side: Integers,
+    flops: Floats,
+    moved_bytes: Floats,
+    peaks: Sequence[Measured],
+) -> tuple[Floats, Floats]:
+    """Of the arithmetic alone, and of moving the bytes alone."""
+    import numpy as np
+
     flops_per_s = np.array(
         [
             peaks[s].flops_per_s.get(r or "", np.nan)
@@ -115,6 +171,4 @@ def bounds_s(
     )
     known = [np.nan if p.bytes_per_s is None else p.bytes_per_s for p in peaks]
     with np.errstate(divide="ignore", invalid="ignore"):
-        bound = np.maximum(flops / flops_per_s, moved_bytes / np.array(known)[side])
-    bound[~(bound > 0)] = np.nan
-    return np.asarray(bound, np.float64)
+        return flops / flops_per_s, moved_bytes / np.array(known)[side]

@@ -40,6 +40,13 @@ def amount(value: float | None, unit: str = "") -> str:
     return f"{text} {_PREFIXES[power]}{unit}".strip()
 
 
+def plain(value: float) -> str:
+    """Four significant digits without a prefix: 0.9656, 1,234, 1.2e+07."""
+    if value != 0 and not 1e-4 <= abs(value) < 1e7:
+        return _exponent(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def _exponent(value: float) -> str:
     try:
         return f"{value:.3g}"

@@ -1,0 +1,239 @@
+"""What each remedy of a training difficulty costs a step, and what it buys.
+
+Rows of suites like `optimizers`, `learning_rate` and `gradients` carry a benefit: steps to a
+target, held-out loss, a ratio of gradients. Cases of one test and problem that differ in own axes
+(the remedy) and in `seed` are set side by side; of seeds, the median counts.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from traincost.data.record import METRIC_PREFIX
+from traincost.show.report.content import Report, Section, caption, nothing
+from traincost.show.report.html import Html, joined
+from traincost.show.report.marks import Key, Mark
+from traincost.show.report.plot import Axis, Figure, Plot
+from traincost.show.report.points import Points, axes_of, test_of
+from traincost.show.report.scale import log_scale
+from traincost.show.report.table import Cell, TableRow, places, table
+from traincost.show.units import amount, plain
+
+TITLE = "Remedies: cost against benefit"
+LEAD = (
+    "Training is hard in known ways, and every remedy has a price per step and an effect on how"
+    " many steps are needed. Lower left is better; along a dashed line the whole training takes"
+    " equally long."
+)
+BENEFITS: Mapping[str, tuple[str, str]] = {
+    "steps_to_target": ("steps to target", ""),
+    "time_to_target_s": ("time to target", "s"),
+    "energy_to_target_j": ("energy to target", "J"),
+    "loss_heldout": ("held-out loss", ""),
+    "accuracy_heldout": ("held-out accuracy", ""),
+    "grad_norm_ratio": ("gradient ratio, first layer / last", ""),
+}
+_NOT_A_REMEDY = ("seed", "model", "device", "dtype", "batch_size", "phase", "impl")
+_WHERE = ("problem", "data", "depth", "model", "device", "dtype")
+_MOST_PROBLEMS, _MOST_TABLES, _MOST_ROWS, _MOST_PLACES = 8, 24, 40, 3
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """One way to do it: the cases of all its seeds."""
+
+    name: str
+    groups: Sequence[int]
+
+    def median(self, values: Sequence[float]) -> float | None:
+        """Over the seeds that have a value."""
+        known = [values[g] for g in self.groups if values[g] == values[g]]
+        return statistics.median(known) if known else None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What the remedies are set against: one test, one difficulty, one machine."""
+
+    name: str
+    side: int
+    remedies: Sequence[Remedy]
+
+
+def section(report: Report) -> Section:
+    """A figure a problem that has steps to a target, and a table for every problem."""
+    points = report.points
+    problems = problems_of(points)
+    if not problems:
+        why = "No row has a benefit: pytest suites/test_optimizers.py measures some."
+        return nothing("remedies", TITLE, LEAD, why)
+    steps = points.of("steps_to_target").tolist()
+    time_s = points.of("time_median_s").tolist()
+
+    def reached(p: Problem) -> int:
+        return sum(1 for r in p.remedies if r.median(steps) and r.median(time_s))
+
+    drawn = sorted((p for p in problems if reached(p) > 1), key=lambda p: (-reached(p), p.name))
+    figures = tuple(
+        Figure(
+            f"remedies-{i + 1}",
+            _title(points, p),
+            lambda width, p=p: _draw(report, p, width),  # type: ignore[misc]
+            _unreached(points, p),
+            half=True,
+        )
+        for i, p in enumerate(drawn[:_MOST_PROBLEMS])
+    )
+    left = len(problems) - _MOST_TABLES
+    more = f"{left} more problems are in the table of all cases." if left > 0 else ""
+    tables = [_table(points, p) for p in problems[:_MOST_TABLES]]
+    return Section("remedies", TITLE, LEAD, joined((*tables, caption(more))), figures)
+
+
+def problems_of(points: Points) -> list[Problem]:
+    """Cases with a benefit, by test and difficulty, then by remedy."""
+    import numpy as np
+
+    benefits = np.stack([points.of(name) for name in BENEFITS])
+    suites = points.table["suite"].astype(object).to_numpy()
+    targeted = {
+        suites[g] for g in np.flatnonzero(~np.isnan(points.of("steps_to_target"))).tolist()
+    } | {s for s in suites if s in ("gradients", "data_requirements", "tuning", "efficiency")}
+    known = [
+        g for g in np.flatnonzero(~np.isnan(benefits).all(axis=0)).tolist() if suites[g] in targeted
+    ]
+    found: dict[tuple[int, str, str], dict[tuple[tuple[str, str], ...], list[int]]] = {}
+    for group in known:
+        axes = axes_of(points.cases[group])
+        where = " · ".join(
+            v if k != "depth" else f"depth {v}" for k, v in axes.items() if k in _WHERE
+        )
+        own = {k: v for k, v in axes.items() if k not in (*_NOT_A_REMEDY, *_WHERE)}
+        key = (int(points.data.groups.side[group]), test_of(points.cases[group]), where)
+        found.setdefault(key, {}).setdefault(tuple(own.items()), []).append(group)
+    return [
+        Problem(
+            " · ".join(filter(None, (test.replace("/", ": ").replace("_", " "), where))),
+            side,
+            _named(remedies),
+        )
+        for (side, test, where), remedies in found.items()
+        if len(remedies) > 1
+    ]
+
+
+def _named(remedies: Mapping[tuple[tuple[str, str], ...], Sequence[int]]) -> list[Remedy]:
+    """By what tells them apart: an axis that all share is no part of a name."""
+    shared = set.intersection(*(set(own) for own in remedies))
+    return [
+        Remedy(" · ".join(v for k, v in own if (k, v) not in shared) or "as it is", groups)
+        for own, groups in remedies.items()
+    ]
+
+
+def _title(points: Points, problem: Problem) -> str:
+    side = "" if points.has_one_side() else f" on {points.side_name(problem.side)}"
+    return f"{problem.name}{side}"
+
+
+def _unreached(points: Points, problem: Problem) -> str:
+    steps = points.of("steps_to_target").tolist()
+    names = [r.name for r in problem.remedies if r.median(steps) is None]
+    if not names:
+        return ""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"Target not reached: {', '.join(names[:8])}{more}."
+
+
+def _draw(report: Report, problem: Problem, width: int) -> Html:
+    points = report.points
+    steps = points.of("steps_to_target").tolist()
+    time_s = points.of("time_median_s").tolist()
+    at = [(r, r.median(time_s), r.median(steps)) for r in problem.remedies]
+    placed = [(r, x, y) for r, x, y in at if x and y]
+    keys = [Key(r.name, i) for i, (r, _, _) in enumerate(placed)]
+    plot = Plot(
+        width,
+        300,
+        Axis("time of a step", "s"),
+        Axis("steps to the target", plain=True),
+        keys if len(keys) <= 10 else (),
+    )
+    plot.scales(
+        log_scale([x for _, x, _ in placed], *plot.x_pixels, room=0.12),
+        log_scale([y for _, _, y in placed], *plot.y_pixels, room=0.12),
+    )
+    _equal_times(plot)
+    marks: list[Mark] = []
+    for i, (remedy, x, y) in enumerate(placed):
+        seeds = [steps[g] for g in remedy.groups if steps[g] == steps[g]]
+        said = [
+            f"{remedy.name}: {y:,.0f} steps of {amount(x, 's')}, {amount(x * y, 's')} in all",
+            f"{len(seeds)} of {len(remedy.groups)} seeds reached the target"
+            if len(remedy.groups) > 1
+            else "",
+        ]
+        mark = report.mark(remedy.groups[0], x, y, *filter(None, said), style=i)
+        marks.append(
+            Mark(
+                *(x, y, mark.label, i, mark.classes, mark.href, mark.hollow),
+                low=min(seeds) if len(seeds) > 1 else None,
+                high=max(seeds) if len(seeds) > 1 else None,
+            )
+        )
+    plot.marks(marks)
+    return plot.svg(f"{problem.name}: steps to the target over the time of a step")
+
+
+def _equal_times(plot: Plot) -> None:
+    """Diagonals along which steps x time is the same, a factor of 10 apart."""
+    x, y = plot.x, plot.y
+    low, high = math.log10(x.low * y.low), math.log10(x.high * y.high)
+    every = 1 if high - low < 6 else 2
+    for power in range(math.ceil(low), math.floor(high) + 1, every):
+        total = 10.0**power
+        left, right = max(x.low, total / y.high), min(x.high, total / y.low)
+        if right > left:
+            plot.line([(left, total / left), (right, total / right)], 7, "equal")
+            plot.write(plot.x(left) + 4, plot.y(total / left) + 12, amount(total, "s"))
+
+
+def _table(points: Points, problem: Problem) -> Html:
+    own = [
+        c
+        for c in map(str, points.table.columns)
+        if c.startswith(METRIC_PREFIX) and "search" not in c
+    ]
+    names = {
+        "time_median_s": ("time of a step", "s"),
+        "step_peak_bytes": ("step memory", "B"),
+        **BENEFITS,
+        **{c: (c.removeprefix(METRIC_PREFIX).replace("_", " "), "") for c in own},
+    }
+    values = {c: points.of(c).tolist() for c in names}
+    shown = sorted(problem.remedies, key=lambda r: r.median(values["steps_to_target"]) or math.inf)
+    rows: list[TableRow] = []
+    for remedy in shown[:_MOST_ROWS]:
+        cells: list[Cell | str | Html | None] = [remedy.name, f"{len(remedy.groups)}"]
+        for column, (_, unit) in names.items():
+            value = remedy.median(values[column])
+            told = None if value is None else amount(value, unit) if unit else plain(value)
+            cells.append(Cell(told, value))
+        statuses = dict.fromkeys(str(points.table["status"].iloc[g]) for g in remedy.groups)
+        cells.append(", ".join(s for s in statuses if s != "ok"))
+        cells.append(places(_all_places(points, remedy.groups)))
+        rows.append(TableRow(cells, points.classes(remedy.groups[0])))
+    heads = ("remedy", "rows", *(title for title, _ in names.values()), "status", "row")
+    left = len(shown) - len(rows)
+    more = f"{left} more are in the table of all cases." if left > 0 else ""
+    title = f"{_title(points, problem)}: medians over seeds"
+    return table(heads, rows, right=heads[1:-2], caption=title, more=more)
+
+
+def _all_places(points: Points, groups: Sequence[int]) -> str:
+    text = ", ".join(points.places(g) for g in groups[:_MOST_PLACES])
+    more = len(groups) - _MOST_PLACES
+    return text if more <= 0 else f"{text}, and {more} more"
