@@ -1,7 +1,9 @@
 """Result rows in Parquet: compared as their CSVs are, and refused with the place of what is bad."""
 
+import random
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +158,24 @@ def test_without_the_library_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     assert main(["compare", str(boxes[1])]) == 2
     assert "pip install pyarrow" in capsys.readouterr().err
+
+
+def test_a_mutilated_file_is_read_or_refused(boxes: list[Path], tmp_path: Path) -> None:
+    whole = next((boxes[1] / "a").iterdir()).read_bytes()
+    path = tmp_path / "x.parquet"
+    for seed in (*range(60), 74, 571):
+        rng = random.Random(seed)
+        content = bytearray(whole)
+        for _ in range(rng.choice((1, 1, 3, 20))):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        path.write_bytes(content)
+        with suppress(BadInputError):
+            assert list(read_parquet(path, COLUMNS))
+
+
+def test_a_column_whose_name_is_no_text_is_refused(boxes: list[Path], tmp_path: Path) -> None:
+    whole = next((boxes[1] / "a").iterdir()).read_bytes()
+    path = tmp_path / "x.parquet"
+    path.write_bytes(whole.replace(b"case_id", b"case_\xa3d"))
+    with pytest.raises(BadInputError, match=r"can't decode byte 0xa3.*expected a whole Parquet"):
+        list(read_parquet(path, COLUMNS))

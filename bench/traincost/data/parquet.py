@@ -92,7 +92,7 @@ def _opened(path: Path, texts: Iterable[str]) -> Any:
         ) from e
     try:
         return parquet.ParquetFile(path, read_dictionary=list(texts))
-    except (OSError, arrow.ArrowException) as e:
+    except (OSError, arrow.ArrowException, UnicodeDecodeError) as e:
         raise _unreadable(path, e) from e
 
 
