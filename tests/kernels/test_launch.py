@@ -9,9 +9,11 @@ import torch
 import triton
 from triton.runtime.errors import InterpreterError
 
+from traincost_kernels import relu_squared
 from traincost_kernels.errors import InterpreterVersionsError
 from traincost_kernels.interpreter import naming_versions
 from traincost_kernels.ops.relu_squared import forward_launches
+from traincost_kernels.pointwise import pointwise_kernel
 
 WITHOUT_INTERPRETER = """
 import torch, traincost_kernels
@@ -39,6 +41,21 @@ def test_launchers_take_meta_tensors() -> None:
     (launch,) = forward_launches(x, torch.empty_like(x))
     assert launch.grid == (2,)
     assert (launch.bytes_read, launch.bytes_written) == (6000, 6000)
+
+
+def test_an_empty_tensor_launches_nothing(
+    kernel_device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU refuses a grid of 0 programs; the interpreter would not notice."""
+    launched: list[object] = []
+
+    def note(*_arguments: object, grid: object, **_options: object) -> None:
+        launched.append(grid)
+
+    monkeypatch.setattr(type(pointwise_kernel), "run", note)
+    for size in (0, 3):
+        relu_squared(torch.ones(size, device=kernel_device))
+    assert launched == [(1,)]
 
 
 @pytest.mark.parametrize(

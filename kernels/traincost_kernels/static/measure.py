@@ -12,7 +12,7 @@ from torch import Tensor
 from traincost_kernels.interpreter import naming_versions
 from traincost_kernels.static.binary import Binary
 from traincost_kernels.static.call import Call
-from traincost_kernels.static.counting import Place, Totals, Traffic, counting
+from traincost_kernels.static.counting import Place, Totals, counting
 from traincost_kernels.static.source import Origin
 from traincost_kernels.static.subject import ANY_CARD, LaunchesDifferError, Subject
 
@@ -84,15 +84,15 @@ def count_subject(subject: Subject) -> Mapping[str, Counts]:
     at_size = subject.calls(subject.n_rows, "meta", ANY_CARD)
     counts: dict[str, Counts] = {}
     for phase, calls in subject.counted_calls().items():
-        traffics = [_count(call) for call in calls]
+        moves = [_count(call) for call in calls]
         counted = tuple(
-            Counted(traffic.loads.totals() + traffic.stores.totals(), call.declared_bytes)
-            for call, traffic in zip(calls, traffics, strict=True)
+            Counted(moved.total, call.declared_bytes)
+            for call, moved in zip(calls, moves, strict=True)
         )
         grown: list[Grown] = []
         for i, call in enumerate(at_size[phase]):
             j = _counterpart(i, call, calls)
-            grown.append(_grown(calls[j], traffics[j], call))
+            grown.append(_grown(calls[j], moves[j], call))
         moved = sum(sum(g.loaded_at.values()) + sum(g.stored_at.values()) for g in grown)
         declared = [call.declared_bytes for call in at_size[phase] if call.declared_bytes]
         if declared and all(c.declared_bytes == c.total.moved_bytes for c in counted):
@@ -117,8 +117,40 @@ def _counterpart(i: int, call: Call, counted: Sequence[Call]) -> int:
     return i if i in same else same[0]
 
 
-def _count(call: Call) -> Traffic:
-    """Count one launch, on zeros: what a launch would have left there could be anything.
+@dataclass(frozen=True)
+class _Moved:
+    """What one launch moved."""
+
+    total: Totals
+    loaded_at: Mapping[Place, int]
+    stored_at: Mapping[Place, int]
+
+
+_counted: dict[object, _Moved] = {}
+
+
+def _count(call: Call) -> _Moved:
+    """Count one launch, or remember an equal one: sums of columns end many an op's backward."""
+    key = _key(call)
+    if key is None:
+        return _run_and_count(call)
+    if key not in _counted:
+        _counted[key] = _run_and_count(call)
+    return _counted[key]
+
+
+def _key(call: Call) -> object | None:
+    """Equal where all that a launch's addresses depend on is; None where that is data."""
+    if any(isinstance(v, Tensor) and not v.is_floating_point() for v in call.values):
+        return None
+    values = [
+        (v.shape, v.stride(), v.dtype) if isinstance(v, Tensor) else repr(v) for v in call.values
+    ]
+    return id(call.kernel), call.compiled_as, repr(call.grid), *values
+
+
+def _run_and_count(call: Call) -> _Moved:
+    """Count on zeros: what a launch would have left there could be anything.
 
     A kernel may ask for more where it meets a NaN.
     """
@@ -128,13 +160,13 @@ def _count(call: Call) -> Traffic:
                 value.zero_()
     with naming_versions(call.name), counting(call.values) as traffic:
         call.kernel[call.grid](*call.arguments, **call.options)
-    return traffic
+    total = traffic.loads.totals() + traffic.stores.totals()
+    return _Moved(total, traffic.loads.moved_at(), traffic.stores.moved_at())
 
 
-def _grown(counted: Call, traffic: Traffic, compiled: Call) -> Grown:
+def _grown(counted: Call, moved: _Moved, compiled: Call) -> Grown:
     growth = [_growth(a, b) for a, b in zip(counted.values, compiled.values, strict=True)]
-    loads, stores = traffic.loads.moved_at(), traffic.stores.moved_at()
-    return Grown(_at_size(loads, growth), _at_size(stores, growth))
+    return Grown(_at_size(moved.loaded_at, growth), _at_size(moved.stored_at, growth))
 
 
 def _growth(counted: object, compiled: object) -> float:
