@@ -110,6 +110,20 @@ def test_no_case_to_run_is_said(slower: Path) -> None:
     assert "has no case to run" in said.errors
 
 
+@SLOW
+def test_a_side_that_hangs_is_ended_and_named_and_nothing_is_left(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    folder = write_repository(tmp_path / "project", SAME, {"a": 0.005, "b": 1000.0})
+    said = run_ab(folder, "base", "--budget", "20s", TMPDIR=str(scratch))
+    assert said.code == 2
+    assert "HEAD (HEAD) did not run (signal SIGKILL)" in said.errors
+    assert "it did not end within" in said.errors
+    assert list(scratch.iterdir()) == []
+    assert len(git(folder, "worktree", "list").splitlines()) == 1
+    assert not processes_in(scratch)
+
+
 def test_a_budget_without_room_is_refused_with_what_it_would_take(slower: Path) -> None:
     said = run_ab(slower, "base", "--budget", "1s")
     assert said.code == 2
