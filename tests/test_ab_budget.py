@@ -81,6 +81,13 @@ def test_the_budget_holds_the_collecting_too(
     assert sides.now_s <= 100.0
 
 
+def test_the_first_pair_which_counts_too_does_not_plan_for_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides = FakeSides(process_s=15.0, slower_from=2, slower_s=5.0)
+    assert measured(sides, 120.0, tmp_path, monkeypatch).pairs == 9  # 5 + 30 + 8·10 s
+
+
 def test_no_pair_is_begun_that_would_end_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,8 @@
 """The A/B itself: pairs of fresh processes, looked at on the way, until every case is decided.
 
 Each pair is one process a side, one after the other, over all undecided cases. The number of pairs
-is fixed by the budget after the first one, before anything is judged. Where the machine becomes
+is fixed by the budget after the second one, before anything is judged: the first counts, too, and
+takes longer than any other. Where the machine becomes
 slower on the way, no pair is begun that would end after the budget: the looks that were planned
 stay as they are, and the last ones are not taken. A process that hangs is killed.
 """
@@ -32,6 +33,8 @@ LEFT_OUT = {Status.THROTTLED: "was throttled", Status.UNSTABLE: "waited for a CP
 FEWEST_PAIRS = 4
 COMMIT_DIGITS = 12
 ON_HEAD = "on HEAD only"
+PLANNED_AFTER = 2
+"""Pairs; before the first look, so that nothing depends on what was measured."""
 GRACE_S = 60.0
 """A first process may take so long whatever the budget, so that it can be said what would do."""
 HANGS = 3.0
@@ -129,20 +132,26 @@ class AbRun:
             pair_begun_s = time.monotonic()
             self._pair(turn, waiting, self._progress(pairs, cases, waiting, family, begun_s))
             pairs, pair_s = turn.pair, time.monotonic() - pair_begun_s
-            if family is None:
-                looks = self._looks(pair_s)
+            if pairs == 1:
+                rules = {c: r for c, r in rules.items() if c not in self._failed}
+            if family is None and (pairs == PLANNED_AFTER or self._left_s() < pair_s):
+                looks = self._looks(pairs, pair_s)
                 self._of_pairs = looks.pairs[-1]
-                family = Family({c: r for c, r in rules.items() if c not in self._failed}, looks)
-            waiting = [c for c in family.undecided if c not in self._failed]
-            if pairs == family.pairs_needed:
+                family = Family(rules, looks)
+            undecided = waiting if family is None else family.undecided
+            waiting = [c for c in undecided if c not in self._failed]
+            if family is not None and pairs == family.pairs_needed:
                 family.look({case: self._log_ratios.get(case, ()) for case in waiting})
                 waiting = [c for c in family.undecided if c not in self._failed]
             if not waiting:
                 break
-        assert family is not None  # there was at least one pair
         return Measured(
             records={side: tuple(rows) for side, rows in self._records.items()},
-            verdicts={c: j for c, j in family.verdicts.items() if c not in self._failed},
+            verdicts={
+                case: judged
+                for case, judged in ({} if family is None else family.verdicts).items()
+                if case not in self._failed
+            },
             failed=self._failed,
             left_out={case: _counted(why) for case, why in self._left_out.items()},
             modules=self._modules,
@@ -154,11 +163,11 @@ class AbRun:
         """Of the budget, which began when the cases were collected."""
         return self._begun_s + self.budget_s - time.monotonic()
 
-    def _looks(self, pair_s: float) -> Looks:
-        """Those that the first pair, which has taken `pair_s`, and what is left have room for."""
-        pairs = 1 + math.floor(self._left_s() / pair_s)
+    def _looks(self, done: int, pair_s: float) -> Looks:
+        """Those that the pairs so far and what is left have room for, at `pair_s` each."""
+        pairs = done + math.floor(self._left_s() / pair_s)
         if pairs < FEWEST_PAIRS:
-            needed_s = self.budget_s - self._left_s() + (FEWEST_PAIRS - 1) * pair_s
+            needed_s = self.budget_s - self._left_s() + (FEWEST_PAIRS - done) * pair_s
             raise BadInputError(
                 f"--budget {self.budget_s:.0f} s: a pair takes {pair_s:.0f} s; expected room for "
                 f"{FEWEST_PAIRS} pairs, {math.ceil(needed_s)} s, or fewer cases (-k)"
