@@ -105,6 +105,15 @@ def test_a_workload_is_the_same_on_every_device_by_every_implementation(
     assert workload_of(case_of(**params), linear()) == workload_of(case_of(dtype="fp32"), linear())
 
 
+def test_a_workload_is_the_same_however_the_optimizer_is_run() -> None:
+    work = linear()
+    assert work.model is not None
+    made = [torch.optim.AdamW(work.model.parameters(), foreach=way) for way in (None, True, False)]
+    made.append(torch.optim.AdamW(work.model.parameters(), fused=True))
+    found = {workload_of(case_of(), replace(work, optimizer=optimizer)) for optimizer in made}
+    assert len(found) == 1
+
+
 def test_a_workload_changes_with_model_optimizer_samples_axes_and_step() -> None:
     def other_step() -> int:
         return 1

@@ -29,6 +29,8 @@ METRIC_COLUMNS = (
     *("time_to_target_s", "energy_to_target_j", "data_wait_share"),
 )
 """Columns that a suite may fill; every other is an instrument's."""
+OPTIMIZER_IMPLEMENTATION = ("foreach", "fused", "capturable")
+"""Options of torch's optimizers that change how a step is done and not what it does."""
 
 
 @dataclass(frozen=True)
@@ -144,20 +146,22 @@ def count_parameters(model: torch.nn.Module) -> int:
 def workload_of(case: Case, work: Work) -> str:
     """A hash over model, optimizer, axes and step: what must agree for two rows to compare.
 
-    Device and implementation are left out: the same work is compared across them. So is the hash of
-    the data, `axis_data_sha256`: a step costs the same whatever the bytes, and the corpus differs
-    between versions of Python; it is a column of its own, for whoever compares losses.
+    Device and implementation, an optimizer's too, are left out: the same work is compared across
+    them. So is the hash of the data, `axis_data_sha256`: a step costs the same whatever the bytes,
+    and the corpus differs between versions of Python; it is a column of its own, for whoever
+    compares losses.
     """
     not_work = ("device", "impl", "matmul_precision", "data_sha256")
     model, optimizer = getattr(work.model, "_orig_mod", work.model), work.optimizer
     named = [] if model is None else model.named_parameters()
     defaults = {} if optimizer is None else optimizer.defaults
+    asked = sorted((k, str(v)) for k, v in defaults.items() if k not in OPTIMIZER_IMPLEMENTATION)
     return workload_hash(
         sorted((k, v) for k, v in case.axes.items() if k not in not_work),
         model,
         [(name, tuple(p.shape), p.dtype) for name, p in named],
         type(optimizer).__qualname__,
-        sorted((k, str(v)) for k, v in defaults.items()),
+        asked,
         (work.samples, work.tokens, work.phase),
         step_definition(work.step),
         captured_shapes(work.step),

@@ -17,11 +17,13 @@ import pytest
 from traincost.data.profile import current_profile
 from traincost_suites.grids.axes import PLATFORMS, PROFILE_ORDER, Grid, Platform, Product, stands_in
 from traincost_suites.grids.cost import COST
+from traincost_suites.grids.efficiency import EFFICIENCY
 from traincost_suites.grids.remedies import REMEDIES
+from traincost_suites.grids.tuning import TUNING
 
 __all__ = ["GRIDS", "PLATFORMS", "PROFILE_ORDER", "Platform", "Product", "grid", "products"]
 
-GRIDS: Mapping[str, Grid] = MappingProxyType({**COST, **REMEDIES})
+GRIDS: Mapping[str, Grid] = MappingProxyType({**COST, **REMEDIES, **TUNING, **EFFICIENCY})
 
 
 def products(name: str, profile: str) -> list[Product]:

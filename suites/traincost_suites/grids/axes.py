@@ -16,7 +16,12 @@ FP32: Platform = ("cuda", "fp32")
 TF32: Platform = ("cuda", "tf32")
 BF16: Platform = ("cuda", "bf16")
 FP16: Platform = ("cuda", "fp16")
-PLATFORMS = (CPU, CPU_BF16, FP32, TF32, BF16, FP16)
+CPU_AUTOCAST_BF16: Platform = ("cpu", "autocast-bf16")
+CPU_AUTOCAST_FP16: Platform = ("cpu", "autocast-fp16")
+AUTOCAST_BF16: Platform = ("cuda", "autocast-bf16")
+AUTOCAST_FP16: Platform = ("cuda", "autocast-fp16")
+AUTOCAST = (CPU_AUTOCAST_BF16, CPU_AUTOCAST_FP16, AUTOCAST_BF16, AUTOCAST_FP16)
+PLATFORMS = (CPU, CPU_BF16, FP32, TF32, BF16, FP16, *AUTOCAST)
 
 
 @dataclass(frozen=True)

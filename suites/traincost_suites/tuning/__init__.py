@@ -1,0 +1,1 @@
+"""Tuning: a search space, ways to search it, and the account of what a search took."""
