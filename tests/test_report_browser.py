@@ -114,6 +114,17 @@ def test_the_theme_follows_the_system_and_the_switch(page: Page) -> None:
     assert page.js(ground) == light
 
 
+def test_paper_is_white_whatever_the_theme(page: Page) -> None:
+    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    page.call("Emulation.setEmulatedMedia", media="print", features=features)
+    try:
+        assert page.js("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.js("getComputedStyle(document.body).color") == "rgb(22, 27, 34)"
+        assert page.js("getComputedStyle(document.querySelector('nav')).display") == "none"
+    finally:
+        page.call("Emulation.setEmulatedMedia", media="", features=[])
+
+
 @pytest.mark.parametrize("width", [390, 800, 1440])
 def test_no_screen_is_too_narrow(page: Page, path: Path, width: int) -> None:
     page.size(width, 844, mobile=width < 500)

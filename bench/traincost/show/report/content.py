@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -72,9 +72,10 @@ class Report:
     why_no_gate: str
     notes: Sequence[str]
 
-    def machine_keys(self, *, line: bool = False) -> list[Key]:
-        """A legend of machines."""
-        return [Key(self.points.names[i], i, line) for i in self.points.measured_sides]
+    def machine_keys(self, marks: Iterable[Mark] | None = None) -> list[Key]:
+        """A legend of the machines that have marks, or of all that measured something."""
+        sides = self.points.measured_sides if marks is None else sorted({m.style for m in marks})
+        return [Key(self.points.names[i], i) for i in sides]
 
     def href(self, group: int) -> str | None:
         """The row of a case in the table of all cases, where it has one there."""

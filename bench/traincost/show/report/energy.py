@@ -75,7 +75,7 @@ def _draw(report: Report, marks: list[Mark], width: int) -> Html:
         360 if width >= WIDE else 310,
         Axis("time of a step", "s"),
         Axis("energy of a step", "J"),
-        report.machine_keys(),
+        report.machine_keys(marks),
     )
     plot.scales(
         log_scale([m.x for m in marks], *plot.x_pixels),

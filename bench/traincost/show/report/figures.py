@@ -16,6 +16,7 @@ from traincost.show.report.plot import Figure
 
 _MARGIN, _TITLE = 16, 26
 _ZOOM = 2
+_FAMILIES = ("Inter", "Roboto", "Arial", "Helvetica", "Liberation Sans", "DejaVu Sans", "Noto Sans")
 
 
 def figures_of(sections: Iterable[Section]) -> dict[str, Figure]:
@@ -72,18 +73,19 @@ def png(svg: str) -> bytes:
             "--format png: resvg-py is not installed; expected pip install 'traincost[png]', or "
             "--format svg"
         ) from e
-    if not _has_font(resvg):
+    family = next((f for f in _FAMILIES if _is_installed(resvg, f)), None)
+    if family is None:
         raise BadInputError(
-            "--format png: this machine has no font; expected one (as apt-get install "
-            "fonts-dejavu-core), or --format svg"
+            f"--format png: none of the fonts {', '.join(_FAMILIES)} is installed; expected one "
+            "(as apt-get install fonts-dejavu-core), or --format svg"
         )
-    return bytes(resvg.svg_to_bytes(svg_string=svg, zoom=_ZOOM))
+    return bytes(resvg.svg_to_bytes(svg_string=svg, zoom=_ZOOM, sans_serif_family=family))
 
 
-def _has_font(resvg: Any) -> bool:
-    """Whether a letter leaves anything on the picture."""
+def _is_installed(resvg: Any, family: str) -> bool:
+    """Whether a letter leaves anything on the picture: resvg says nothing of a missing font."""
     empty = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20">{}</svg>'
-    letter = '<text x="2" y="16" font-family="sans-serif" font-size="16">M</text>'
+    letter = f'<text x="2" y="16" font-family="{family}" font-size="16">M</text>'
     blank, written = (
         bytes(resvg.svg_to_bytes(svg_string=empty.format(inside))) for inside in ("", letter)
     )

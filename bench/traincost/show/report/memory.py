@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from traincost.show.report.content import Report, Section, caption, nothing
+from traincost.show.report.marks import Key
 from traincost.show.report.plot import Axis, Figure
 from traincost.show.report.points import short_case, short_cases
 from traincost.show.report.rows_plot import Row, rows_svg
@@ -41,7 +42,7 @@ def section(report: Report) -> Section:
             bars,
             Axis("memory", "B", log=False),
             "Memory of steps",
-            keys=report.machine_keys(),
+            keys=[Key(points.names[i], i) for i in sorted({row.style for row in bars})],
         ),
         caption(
             f"All of them: {shared}." if shared else "",
@@ -85,4 +86,5 @@ def _bar(report: Report, group: int, name: str, live: object, peak: object) -> R
         classes=points.classes(group),
         told=report.label(group, told),
         href=report.href(group),
+        style=side,
     )

@@ -17,6 +17,7 @@ WIDE, HALF, NARROW = 960, 470, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 26, 42
 _TICK_WIDTH = 84
 _LONG_UNIT = 2
+_MILLION = 1e6
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Axis:
 
     def text(self, value: float) -> str:
         """A tick's number; a long unit stands in the title."""
-        if self.plain:
+        if self.plain and abs(value) < _MILLION:
             return plain(value)
         text = amount(value, self.unit if len(self.unit) <= _LONG_UNIT else "")
         head, _, unit = text.partition(" ")

@@ -76,7 +76,7 @@ def _draw(report: Report, marks: list[Mark], width: int) -> Html:
         420 if width >= WIDE else 340,
         Axis("arithmetic intensity, FLOP per byte", plain=True),
         Axis("arithmetic rate", "FLOP/s"),
-        report.machine_keys(),
+        report.machine_keys(marks),
     )
     roofs = _roofs(report)
     xs = [m.x for m in marks] + [flops / moved for _, _, flops, moved in roofs]
