@@ -1,8 +1,7 @@
 """Prints how far off forecasts of known rows are: `python tests/show_forecast.py [--write] CSV...`.
 
 Every row of the result CSVs (or folders) that is larger than some others is forecast from these.
-`--write` puts the table into docs/forecast.md. Two minutes of a quiet machine make the CSV, see
-there.
+`--write` puts the table into docs/forecast.md, which says how such CSVs are measured.
 """
 
 import sys

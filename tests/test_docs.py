@@ -39,7 +39,7 @@ ELSEWHERE = {  # run by CI itself, or as main parts of other tests
     "pytest suites/test_kernels.py suites/test_fused_training.py --cost-profile standard",
     "python3 -m pytest suites",
     "pytest suites/test_machine.py suites/test_parameters.py suites/test_batch.py "
-    "suites/test_dataset.py --cost-profile standard --cost-device cpu",
+    "suites/test_dataset.py --cost-profile standard --cost-device cpu --cost-threads 1",
     "python tests/show_forecast.py --write results",
 }
 FIRST = "pytest my_suite.py"

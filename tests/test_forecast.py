@@ -81,6 +81,16 @@ def test_a_batch_that_does_not_fit_comes_with_one_that_does() -> None:
     assert memory_bytes(1e7, told.largest_batch) == pytest.approx(1e9, rel=0.02)
 
 
+def test_four_models_at_one_batch_bound_the_memory_of_a_far_larger_one() -> None:
+    rows = [
+        replace(r, step_peak_bytes=round((r.step_peak_bytes or 0) * factor))
+        for r, factor in zip(steps(batches=()), (1.2, 0.8, 1.2, 0.9), strict=True)
+    ]
+    memory = forecast_of(rows, Request(7e9, tokens=1e9)).memory
+    assert memory is not None
+    assert memory.high < 20 * memory_bytes(7e9, 4)  # 700 times beyond four points, 30% off
+
+
 def test_no_energy_is_said_rather_than_guessed() -> None:
     rows = [replace(r, cpu_energy_j=None) for r in steps()]
     told = forecast_of(rows, Request(1e8, tokens=1e9))

@@ -45,6 +45,14 @@ def test_people_are_told_how_good_forecasts_were(
     assert "beyond the data" in text
 
 
+def test_markdown_and_csv_hold_the_same_forecast(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for fmt, said in (("markdown", "| time per step |"), ("csv", "forecast,step_time,")):
+        assert main(["forecast", str(here), *RUN, "--format", fmt]) == 0
+        assert said in capsys.readouterr().out
+
+
 def test_what_does_not_fit_is_said_and_what_would(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

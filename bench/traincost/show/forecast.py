@@ -20,10 +20,8 @@ def shown(told: Forecast, fmt: Format) -> str:
     if fmt in ("csv", "json"):
         return render("forecast", COLUMNS, list(_rows(told)), fmt)
     clean = left_alone if fmt == "markdown" else str
-    title = clean(f"forecast of {told.kind}")
-    parts = [
-        render(title, ("quantity", "forecast", "90% interval"), list(_people(told)), fmt, ("",))
-    ]
+    title = clean(f"forecast of {told.kind}" + (f" on {told.on}" if told.on else ""))
+    parts = [render(title, ("quantity", "forecast", "90% interval"), list(_people(told)), fmt)]
     if told.scores:
         columns = ("backtest", "rows", "median error", "worst", "within 90% interval")
         rows: list[Row] = [
@@ -43,7 +41,7 @@ def shown(told: Forecast, fmt: Format) -> str:
         parts.append("".join(f"- {left_alone(note)}\n" for note in notes))
     else:
         parts.append("".join(f"{line}\n" for note in notes for line in textwrap.wrap(note, WIDTH)))
-    return "\n".join(parts)
+    return ("\n" if fmt == "markdown" else "").join(parts)
 
 
 def _rows(told: Forecast) -> Iterator[Row]:

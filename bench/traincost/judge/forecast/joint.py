@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 
+_A_THIRD_LOG = 0.3
 _SAME_LOG = 0.02
 """Models within 2% are one model: what was counted of it is known."""
 
@@ -113,10 +114,28 @@ def fit_joint(
         known=given,
         log_z=None if z is None else np.log(z),
     )
-    theta = best(design, np.log(costs))
+    theta = _bounded(best(design, np.log(costs)), design, np.log(costs))
     draws, residuals = np.empty((0, len(theta))), np.empty(0)
     if n_draws:
         draws, residuals = bootstrap(design, np.log(costs), theta, n_draws, seed)
+        draws = _bounded(draws, design, np.log(costs))
     missed = np.log(costs) - predict(design, theta[None])[0][0]
     anchors = np.column_stack([log_x[:, -1], missed])
     return JointLaw(z is not None, given, middle, theta, draws, residuals, anchors)
+
+
+def _bounded(theta: Floats, design: Design, log_costs: Floats) -> Floats:
+    """Parameters that physics allows.
+
+    Fitted exponents are between 0 and 1: depth, and depth times width, grow slower than parameters.
+    Neither part is larger than the whole, give or take a third. Few points know them so badly that
+    their intervals alone would hold any amount of memory.
+    """
+    import numpy as np
+
+    bounded = theta.copy()
+    bounded[..., 2:] = np.clip(theta[..., 2:], 0.0, 1.0)
+    most = [log_costs - (0.0 if design.log_z is None else design.log_z), log_costs - design.given]
+    for i, of in enumerate((most[0].min(), most[1].max())):
+        bounded[..., i] = np.minimum(theta[..., i], of + _A_THIRD_LOG)
+    return bounded

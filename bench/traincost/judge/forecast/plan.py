@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from traincost.data.errors import BadInputError
 from traincost.judge.forecast.backtest import backtest, drift_rel
@@ -55,7 +55,8 @@ class Forecast:
     largest_n_params: float | None = None  # that fits at this batch, where this doesn't
     largest_batch: int | None = None  # that fits with these parameters; 0: none
     scores: Sequence[Score] = ()
-    notes: Sequence[str] = field(default=())
+    notes: Sequence[str] = ()
+    on: str | None = None  # another machine than the measured one
 
 
 def forecast(
@@ -98,6 +99,7 @@ def forecast(
         largest_batch=largest_b,
         scores=scores(held),
         notes=[*_notes(model, size, held, energy is None and moved is None), *_moved_notes(moved)],
+        on=None if moved is None else moved.name,
     )
 
 
@@ -173,7 +175,7 @@ def _notes(model: StepModel, size: Size, held: Sequence[Held], without_energy: b
     if not held:
         found.append(
             "no backtest: too few sizes to fit without the largest; the interval assumes a drift "
-            "of 12% per factor of e"
+            "of 15% per factor of e"
         )
     doubtful = sum(p.doubtful for p in model.points)
     if doubtful:

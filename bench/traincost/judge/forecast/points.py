@@ -94,8 +94,8 @@ def _kind(row: Record, model: str) -> Kind:
 
 
 def _point(row: Record, *, doubtful: bool) -> Point | None:
-    needed = (row.n_params, row.batch_size, row.time_median_s, row.flops, row.aten_ops)
-    n_params, batch_size, time_s, flops, ops = needed
+    n_params, batch_size, time_s = row.n_params, row.batch_size, row.time_median_s
+    flops, ops = row.flops or row.model_flops, row.aten_ops or row.launches
     if not (n_params and batch_size and time_s and flops and ops) or row.dataset_samples:
         return None
     joules = [e for e in (row.gpu_energy_j, row.cpu_energy_j) if e is not None]
@@ -140,7 +140,7 @@ def choose(
         what = " with tokens" if tokens else ""
         raise BadInputError(
             f"no measured training steps{what} of {_text(wanted)}; the file has: {there}; expected "
-            "rows with n_params, batch_size, time_median_s, flops and aten_ops"
+            "rows with n_params, batch_size, time_median_s, flops and aten_ops or launches"
         )
     return max(fitting.items(), key=lambda item: len(sizes(item[1])))
 
