@@ -101,9 +101,11 @@ def _tile(
     x = load_tile(x_ptr + start, offsets, n_valid, MASK)
     if bias_ptr is not None:
         x += bias
-    y = drop(x, bits, K, THRESHOLD, SCALE)
-    if residual_ptr is not None:
-        y += load_tile(residual_ptr + start, offsets, n_valid, MASK)
+    if residual_ptr is None:
+        y = drop(x, bits, K, THRESHOLD, SCALE)
+    else:
+        residual = load_tile(residual_ptr + start, offsets, n_valid, MASK)
+        y = residual + drop(x, bits, K, THRESHOLD, SCALE)
     store_tile(y_ptr + start, offsets, y, n_valid, MASK)
     return y
 
