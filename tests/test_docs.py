@@ -41,6 +41,9 @@ ELSEWHERE = {  # run by CI itself, or as main parts of other tests
     "pytest suites/test_machine.py suites/test_parameters.py suites/test_batch.py "
     "suites/test_dataset.py --cost-profile standard --cost-device cpu --cost-threads 1",
     "python tests/show_forecast.py --write results",
+    "pytest suites/test_parallel.py --cost-profile standard",
+    "torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29400"
+    " -m traincost.parallel suites/test_parallel.py --cost-profile full",
 }
 FIRST = "pytest my_suite.py"
 TYPES = {int: "integer", float: "number", str: "text"}

@@ -14,8 +14,8 @@ LAYERS = (  # each imports from itself and from those before it
         "measuring",
         (
             *("assemble", "calibrate", "case_fixture", "child", "fixture", "measure", "passes"),
-            *("rates", "run_fixture", "session", "snapshot", "static_cost", "train", "training"),
-            *("watch", "watch_gpu", "watch_host", "watch_sample"),
+            *("parallel", "rates", "run_fixture", "session", "snapshot", "static_cost", "train"),
+            *("training", "watch", "watch_gpu", "watch_host", "watch_sample"),
         ),
     ),
     ("judging", ("judge", "ab")),

@@ -10,6 +10,7 @@ import pytest
 
 from traincost.data.case import (
     CASE_FIXTURES,
+    RANKS_FIXTURE,
     RUN_FIXTURE,
     WITHOUT_RUNNING,
     Case,
@@ -59,7 +60,8 @@ def _case_of(item: Any) -> Case:
         case = case_from_test(item.path.stem, name, params)
     except ValueError as e:
         raise BadInputError(str(e)) from e
-    return case if RUN_FIXTURE in item.fixturenames else replace(case, defaults=WITHOUT_RUNNING)
+    runs = {RUN_FIXTURE, RANKS_FIXTURE}.intersection(item.fixturenames)
+    return case if runs else replace(case, defaults=WITHOUT_RUNNING)
 
 
 def _named(callspec: Any) -> dict[str, Any]:
@@ -114,3 +116,15 @@ def plan(
     kept.sort(key=lambda i: i.get_closest_marker("cost_first") is None)  # stable
     gone = [i for i in items if i in out | done]
     return Plan(kept, [i for i in kept if CASE in i.stash], gone, len(done))
+
+
+def timing_off(config: Any) -> str | None:
+    """Why pytest-benchmark measures nothing in this session; None if it does."""
+    benchmarks = config._benchmarksession
+    if benchmarks.skip:
+        return "benchmarks are skipped (--benchmark-skip)"
+    if hasattr(config, "workerinput"):
+        return "timing is off under xdist"
+    if benchmarks.disabled:
+        return "timing is off (--benchmark-disable or xdist)"
+    return None

@@ -66,6 +66,13 @@ class Work:
     setup: Callable[[], object] | None = None  # untimed, before every round
 
 
+class Start(Protocol):
+    """Where every pass begins."""
+
+    def restore(self) -> None:
+        """Put model and optimizer back."""
+
+
 @dataclass(frozen=True)
 class Bench:
     """What a case is measured with. `passing(name)` surrounds each pass (progress, wall time)."""
@@ -116,14 +123,14 @@ class Measured:
 def measure(work: Work, bench: Bench) -> Measured:
     """Run every pass over `work.step`."""
     start = take_snapshot(work.model, work.optimizer)
-    timing = _timing(work, bench, start)
+    timing = timed(work, bench, start)
     if not bench.profile.untimed:
         return Measured(timing)
-    return untimed(work, bench, start, timing, lambda: _restored_only(_losses(work), work, start))
+    return untimed(work, bench, start, timing, lambda: _restored_only(losses_of(work), work, start))
 
 
 def untimed(
-    work: Work, bench: Bench, start: Snapshot, timing: Timing, losses: Callable[[], Losses]
+    work: Work, bench: Bench, start: Start, timing: Timing, losses: Callable[[], Losses]
 ) -> Measured:
     """The passes after the timed ones, each from `start`; `losses` takes its steps from there."""
     with bench.passing("arithmetic"):
@@ -146,7 +153,7 @@ def untimed(
     return Measured(timing, arithmetic, launches, memory, lost, energy)
 
 
-def _energy(work: Work, bench: Bench, start: Snapshot, timing: Timing) -> Energy:
+def _energy(work: Work, bench: Bench, start: Start, timing: Timing) -> Energy:
     with bench.passing("energy"):
         start.restore()
         step_s = sorted(timing.rounds_s)[len(timing.rounds_s) // 2]
@@ -166,7 +173,7 @@ def _set_up(work: Work) -> None:
         work.setup()
 
 
-def _settle(work: Work, bench: Bench, start: Snapshot) -> None:
+def _settle(work: Work, bench: Bench, start: Start) -> None:
     """Back to the start and one step on, so that gradients and optimizer state exist."""
     start.restore()
     _set_up(work)
@@ -174,7 +181,8 @@ def _settle(work: Work, bench: Bench, start: Snapshot) -> None:
     bench.device.synchronize()
 
 
-def _timing(work: Work, bench: Bench, start: Snapshot) -> Timing:
+def timed(work: Work, bench: Bench, start: Start) -> Timing:
+    """The timed passes: first step, warm-up, rounds."""
     clock = bench.clock
     with bench.passing("first step"):
         _set_up(work)
@@ -201,7 +209,7 @@ def _timing(work: Work, bench: Bench, start: Snapshot) -> Timing:
 
 def timed_rounds(work: Work, bench: Bench, iterations: int) -> tuple[float, ...]:
     """Seconds per step of each round, until the median is known or the budget ends."""
-    stop = clocks.Stop(lambda: bench.benchmark.stats.stats.data, bench.profile)
+    stop = clocks.Stop(lambda: bench.benchmark.stats.stats.data, bench.profile, bench.clock.now_s)
     setup = None if work.setup is None else lambda: _set_up(work)
     with suppress(clocks.RoundsDone):
         bench.benchmark.pedantic(
@@ -210,7 +218,8 @@ def timed_rounds(work: Work, bench: Bench, iterations: int) -> tuple[float, ...]
     return tuple(bench.benchmark.stats.stats.data)
 
 
-def _losses(work: Work) -> Losses:
+def losses_of(work: Work) -> Losses:
+    """Those of a fixed number of steps, taken from where the model stands."""
     steps = LOSS_STEPS.get(work.phase, 1)
     losses: list[float] = []
     for i in range(steps):

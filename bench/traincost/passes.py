@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-MEASURING = ("timed rounds", "training")
+MEASURING = ("timed rounds", "training", "ranks")
 WARMING = ("first step", "warm-up")
 UNTIMED = ("arithmetic", "memory", "loss", "energy")
 

@@ -6,18 +6,21 @@ imported when a test that asks for `train_cost`, `train_run` or `static_cost` ha
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from traincost.data.case import CASE_FIXTURES, RUN_FIXTURE
+from traincost.data.case import CASE_FIXTURES, RANKS_FIXTURE, RUN_FIXTURE
 from traincost.data.profile import DEFAULT_PROFILE, choose_one_of_many, choose_profile
 from traincost.data.side_plan import SidePlan
 
 if TYPE_CHECKING:
     from traincost.fixture import TrainCost
     from traincost.instruments.clock import Clock
+    from traincost.parallel.fixture import ParallelCost
+    from traincost.parallel.ranks import Ranks
     from traincost.run_fixture import TrainRun
     from traincost.running import CostSession
     from traincost.static_cost import StaticCost
@@ -82,7 +85,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = metafunc.definition.iter_markers("parametrize")
     taken = any("device" in _names_of(mark) for mark in marks)
     own_fixture = "device" in metafunc.definition._fixtureinfo.name2fixturedefs
-    if RUN_FIXTURE in names and "device" in names and not taken and not own_fixture:
+    runs = {RUN_FIXTURE, RANKS_FIXTURE}.intersection(names)
+    if runs and "device" in names and not taken and not own_fixture:
         metafunc.parametrize("device", ["cpu", "cuda"])
 
 
@@ -132,6 +136,22 @@ def train_run(request: pytest.FixtureRequest, _cost_clock: Clock, benchmark: Any
 def static_cost(request: pytest.FixtureRequest) -> StaticCost:
     """Leave a row of what a compiler says, nothing being run: `StaticCost.__call__`."""
     return request.config.stash[SESSION].static_fixture_for(request.node)
+
+
+@pytest.fixture(scope="session")
+def _cost_ranks() -> Generator[Ranks]:
+    """The processes that parallel cases run on, started when the first of them needs them."""
+    from traincost.parallel.ranks import open_ranks
+
+    ranks = open_ranks()
+    yield ranks
+    ranks.close()
+
+
+@pytest.fixture
+def parallel_cost(request: pytest.FixtureRequest, _cost_ranks: Ranks) -> ParallelCost:
+    """Measure a step of several ranks and leave its row: `ParallelCost.__call__`."""
+    return request.config.stash[SESSION].parallel_fixture_for(request.node, _cost_ranks)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -13,13 +13,15 @@ import pytest
 from traincost.assemble import bare_record
 from traincost.case_fixture import CaseFixture, TrainCostUsageError
 from traincost.closing import quieten_benchmark_table, say_results
-from traincost.collecting import CASE, UNAVAILABLE, Plan, name_cases, plan
+from traincost.collecting import CASE, UNAVAILABLE, Plan, name_cases, plan, timing_off
 from traincost.data.errors import BadInputError
 from traincost.data.record import Status
 from traincost.data.side_plan import SidePlan
 from traincost.instruments.clock import Clock
 from traincost.machine.oom import free_memory_of, is_out_of_memory
 from traincost.machine.processor import measuring_cpus, pinned
+from traincost.parallel.fixture import ParallelCost
+from traincost.parallel.ranks import Ranks
 from traincost.passes import Passes, wall_time
 from traincost.session import ResultsNotSavedError, Run, choose_devices, finished_cases
 from traincost.show.progress import CaseProgress
@@ -29,7 +31,7 @@ from traincost.static_cost import StaticCost
 
 BAD_INPUT = 2
 FixtureT = TypeVar("FixtureT", bound=CaseFixture)
-FIXTURE = pytest.StashKey[CaseFixture | StaticCost]()
+FIXTURE = pytest.StashKey[CaseFixture | StaticCost | ParallelCost]()
 
 
 @dataclass(eq=False)  # a plugin is itself, and hashable
@@ -65,7 +67,7 @@ class CostSession:
             planned = plan(items, cases, devices, finished.keys())
             if side_plan is not None:
                 planned = _of_side(config, side_plan, planned)
-            session = cls(run, planned, finished, _timing_off(config), _now_s())
+            session = cls(run, planned, finished, timing_off(config), _now_s())
             if session.timing_off is None and not config.getoption("collectonly"):
                 run.check_writable()
         except BadInputError as e:
@@ -112,6 +114,14 @@ class CostSession:
     def static_fixture_for(self, item: pytest.Item) -> StaticCost:
         """The `static_cost` of one case."""
         fixture = StaticCost(item.stash[CASE], self.run, saving=self.timing_off is None)
+        _stash(item, fixture)
+        return fixture
+
+    def parallel_fixture_for(self, item: pytest.Item, ranks: Ranks) -> ParallelCost:
+        """The `parallel_cost` of one case."""
+        fixture = ParallelCost(
+            item.stash[CASE], self.run, ranks, self.passes.passing, self.timing_off is not None
+        )
         _stash(item, fixture)
         return fixture
 
@@ -269,7 +279,7 @@ def _of_side(config: Any, side_plan: SidePlan, planned: Plan) -> Plan:
     return Plan(items, items, [*planned.deselected, *gone], planned.finished)
 
 
-def _stash(item: pytest.Item, fixture: CaseFixture | StaticCost) -> None:
+def _stash(item: pytest.Item, fixture: CaseFixture | StaticCost | ParallelCost) -> None:
     """Keep the one fixture of a case."""
     if FIXTURE in item.stash:
         names = " and ".join(sorted((item.stash[FIXTURE].name, fixture.name)))
@@ -279,15 +289,3 @@ def _stash(item: pytest.Item, fixture: CaseFixture | StaticCost) -> None:
 
 def _now_s() -> float:
     return time.perf_counter()
-
-
-def _timing_off(config: Any) -> str | None:
-    """Why pytest-benchmark measures nothing in this session; None if it does."""
-    benchmarks = config._benchmarksession
-    if benchmarks.skip:
-        return "benchmarks are skipped (--benchmark-skip)"
-    if hasattr(config, "workerinput"):
-        return "timing is off under xdist"
-    if benchmarks.disabled:
-        return "timing is off (--benchmark-disable or xdist)"
-    return None

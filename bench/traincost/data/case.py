@@ -34,7 +34,9 @@ DTYPES = frozenset(_DTYPE_NAMES.values())  # that a model's parameters are check
 INTEGER_AXES = ("batch_size", "seq_len", "dataset_samples", "seed", "world_size")
 RUN_FIXTURE = "_cost_clock"
 """The pytest fixture that `train_cost` and `train_run` ask for: a test that has it is run."""
-CASE_FIXTURES = frozenset({RUN_FIXTURE, "static_cost"})
+RANKS_FIXTURE = "_cost_ranks"
+"""The one that `parallel_cost` asks for: its tests are run on other processes."""
+CASE_FIXTURES = frozenset({RUN_FIXTURE, RANKS_FIXTURE, "static_cost"})
 """A test that has one of them is a case."""
 DEFAULTS: Mapping[str, str] = MappingProxyType(
     {

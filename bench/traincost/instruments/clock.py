@@ -92,6 +92,10 @@ class Clock:
         event.record()
         return DeviceMark(event)
 
+    def now_s(self) -> float:
+        """The clock by which budgets end."""
+        return time.perf_counter()
+
     def seconds(self, step: Step) -> float:
         """One step, timed."""
         start = self.read()
@@ -116,7 +120,7 @@ def warm_up(
     `setup` runs before each, untimed, as it will in the rounds.
     """
     times_s: list[float] = []
-    deadline_s = time.perf_counter() + budget_s
+    deadline_s = clock.now_s() + budget_s
     window = STEADY_WINDOW
     while True:
         if setup is not None:
@@ -127,7 +131,7 @@ def warm_up(
             ratio = statistics.median(late) / statistics.median(early)
             if abs(ratio - 1) <= STEADY_REL:
                 return WarmUp(len(times_s), statistics.median(late), steady=True)
-        if len(times_s) >= 2 and time.perf_counter() >= deadline_s:
+        if len(times_s) >= 2 and clock.now_s() >= deadline_s:
             return WarmUp(len(times_s), statistics.median(times_s[-window:]), steady=False)
 
 
@@ -141,14 +145,18 @@ class Stop:
 
     rounds_s: Callable[[], Sequence[float]]  # pytest-benchmark's own list, seconds per step
     profile: Profile
+    now_s: Callable[[], float] = time.perf_counter
     _next_check: int = field(default=MIN_ROUNDS, init=False)
-    _started_s: float = field(default_factory=time.perf_counter, init=False)
+    _started_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._started_s = self.now_s()
 
     def __call__(self) -> None:
         """After each round."""
         rounds_s = self.rounds_s()
         n = len(rounds_s)
-        elapsed_s = time.perf_counter() - self._started_s
+        elapsed_s = self.now_s() - self._started_s
         if n < MIN_ROUNDS:
             if elapsed_s >= self.profile.timed_max_s:
                 raise RoundsDone

@@ -105,10 +105,17 @@ def _live_bytes(
     if model is None and optimizer is None:
         return None
     storages = {
-        t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()
-        for t in state_tensors(model, optimizer)
+        storage.data_ptr(): storage.nbytes()
+        for tensor in state_tensors(model, optimizer)
+        for storage in (_local(tensor).untyped_storage(),)
     }
     return sum(storages.values())
+
+
+def _local(tensor: Any) -> torch.Tensor:
+    """The part of a DTensor that lies on this rank; any other tensor as it is."""
+    local: torch.Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return local
 
 
 def state_tensors(

@@ -160,7 +160,8 @@ _c10d_functional::all_gather_into_tensor _c10d_functional::all_gather_into_tenso
 _c10d_functional::all_gather_into_tensor_out _c10d_functional::all_reduce
 _c10d_functional::all_reduce_coalesced _c10d_functional::all_to_all_single
 _c10d_functional::broadcast _c10d_functional::reduce_scatter_tensor
-_c10d_functional::reduce_scatter_tensor_coalesced _c10d_functional::wait_tensor
+_c10d_functional::_wrap_tensor_autograd _c10d_functional::reduce_scatter_tensor_coalesced
+_c10d_functional::wait_tensor
 """
 
 # They ask about a tensor or check it; `_local_scalar_dense` is `Tensor.item`.

@@ -18,12 +18,15 @@ from traincost.data.profile import current_profile
 from traincost_suites.grids.axes import PLATFORMS, PROFILE_ORDER, Grid, Platform, Product, stands_in
 from traincost_suites.grids.cost import COST
 from traincost_suites.grids.efficiency import EFFICIENCY
+from traincost_suites.grids.parallel import PARALLEL
 from traincost_suites.grids.remedies import REMEDIES
 from traincost_suites.grids.tuning import TUNING
 
 __all__ = ["GRIDS", "PLATFORMS", "PROFILE_ORDER", "Platform", "Product", "grid", "products"]
 
-GRIDS: Mapping[str, Grid] = MappingProxyType({**COST, **REMEDIES, **TUNING, **EFFICIENCY})
+GRIDS: Mapping[str, Grid] = MappingProxyType(
+    {**COST, **PARALLEL, **REMEDIES, **TUNING, **EFFICIENCY}
+)
 
 
 def products(name: str, profile: str) -> list[Product]:
