@@ -56,6 +56,15 @@ def remedies(box: Box) -> list[Record]:
     ]
 
 
+def ways(box: Box) -> list[Record]:
+    """The same step in three ways."""
+    name = "efficiency/train_step[batch_size=4,device=cuda{},model=gpt-10k]"
+    return [
+        _step(box, name.format(f",impl={impl}" if impl != "eager" else ""), time_s, impl=impl)
+        for impl, time_s in (("eager", 1e-3), ("compile", 6e-4), ("checkpoint", 1.4e-3))
+    ]
+
+
 def failures(box: Box) -> list[Record]:
     """Cases that did not end well."""
     case = "batch/train_step[batch_size=4096,device=cuda,dtype=bf16,model=gpt-10k]"
@@ -70,7 +79,7 @@ def failures(box: Box) -> list[Record]:
 
 def everything(box: Box) -> list[Record]:
     """One run of a box with something for every section."""
-    return [*results(box), *sizes(box), *remedies(box), *failures(box)]
+    return [*results(box), *sizes(box), *remedies(box), *ways(box), *failures(box)]
 
 
 def run_of(records: Iterable[Record], run: str, factor: float = 1.0) -> list[Record]:

@@ -173,6 +173,19 @@ def test_losing_implementations_stand_first(tmp_path: Path) -> None:
     assert kernels.index("0.5x</td>") < kernels.index("2x</td>")
 
 
+def test_remedies_stand_side_by_side_and_those_that_did_not_reach_the_target_are_named(
+    page: str,
+) -> None:
+    section = page.split('<section id="remedies">')[1].split("</section>")[0]
+    assert "optimizers: to target · digits · cuda on A100-SXM4-80GB" in section
+    assert "Target not reached: lbfgs." in section
+    assert "efficiency: train step · gpt-10k · cuda · batch 4" in section
+    first = section.split("<tbody>")[1]
+    assert (
+        first.index("adamw") < first.index("momentum") < first.index("sgd") < first.index("lbfgs")
+    )
+
+
 def test_base_and_head_of_one_machine_have_the_verdicts_of_the_gate(tmp_path: Path) -> None:
     base, head = two_commits(tmp_path)
     page = page_of(tmp_path / "r.html", base, head)

@@ -1,23 +1,17 @@
-"""What each remedy of a training difficulty costs a step, and what it buys.
-
-Rows of suites like `optimizers`, `learning_rate` and `gradients` carry a benefit: steps to a
-target, held-out loss, a ratio of gradients. Cases of one test and problem that differ in own axes
-(the remedy) and in `seed` are set side by side; of seeds, the median counts.
-"""
+"""What each remedy of a training difficulty costs a step, and what it buys: medians over seeds."""
 
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from traincost.data.record import METRIC_PREFIX
 from traincost.show.report.content import Report, Section, caption, nothing
 from traincost.show.report.html import Html, joined
 from traincost.show.report.marks import Key, Mark
 from traincost.show.report.plot import Axis, Figure, Plot
-from traincost.show.report.points import Points, axes_of, test_of
+from traincost.show.report.points import Points
+from traincost.show.report.problems import BENEFITS, COSTS, Problem, problems_of
 from traincost.show.report.scale import log_scale
 from traincost.show.report.table import Cell, TableRow, places, table
 from traincost.show.units import amount, plain
@@ -28,39 +22,8 @@ LEAD = (
     " many steps are needed. Lower left is better; along a dashed line the whole training takes"
     " equally long."
 )
-BENEFITS: Mapping[str, tuple[str, str]] = {
-    "steps_to_target": ("steps to target", ""),
-    "time_to_target_s": ("time to target", "s"),
-    "energy_to_target_j": ("energy to target", "J"),
-    "loss_heldout": ("held-out loss", ""),
-    "accuracy_heldout": ("held-out accuracy", ""),
-    "grad_norm_ratio": ("gradient ratio, first layer / last", ""),
-}
-_NOT_A_REMEDY = ("seed", "model", "device", "dtype", "batch_size", "phase", "impl")
-_WHERE = ("problem", "data", "depth", "model", "device", "dtype")
+_UNITS = {"s": "s", "bytes": "B", "j": "J"}
 _MOST_PROBLEMS, _MOST_TABLES, _MOST_ROWS, _MOST_PLACES = 8, 24, 40, 3
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """One way to do it: the cases of all its seeds."""
-
-    name: str
-    groups: Sequence[int]
-
-    def median(self, values: Sequence[float]) -> float | None:
-        """Over the seeds that have a value."""
-        known = [values[g] for g in self.groups if values[g] == values[g]]
-        return statistics.median(known) if known else None
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What the remedies are set against: one test, one difficulty, one machine."""
-
-    name: str
-    side: int
-    remedies: Sequence[Remedy]
 
 
 def section(report: Report) -> Section:
@@ -91,47 +54,6 @@ def section(report: Report) -> Section:
     more = f"{left} more problems are in the table of all cases." if left > 0 else ""
     tables = [_table(points, p) for p in problems[:_MOST_TABLES]]
     return Section("remedies", TITLE, LEAD, joined((*tables, caption(more))), figures)
-
-
-def problems_of(points: Points) -> list[Problem]:
-    """Cases with a benefit, by test and difficulty, then by remedy."""
-    import numpy as np
-
-    benefits = np.stack([points.of(name) for name in BENEFITS])
-    suites = points.table["suite"].astype(object).to_numpy()
-    targeted = {
-        suites[g] for g in np.flatnonzero(~np.isnan(points.of("steps_to_target"))).tolist()
-    } | {s for s in suites if s in ("gradients", "data_requirements", "tuning", "efficiency")}
-    known = [
-        g for g in np.flatnonzero(~np.isnan(benefits).all(axis=0)).tolist() if suites[g] in targeted
-    ]
-    found: dict[tuple[int, str, str], dict[tuple[tuple[str, str], ...], list[int]]] = {}
-    for group in known:
-        axes = axes_of(points.cases[group])
-        where = " · ".join(
-            v if k != "depth" else f"depth {v}" for k, v in axes.items() if k in _WHERE
-        )
-        own = {k: v for k, v in axes.items() if k not in (*_NOT_A_REMEDY, *_WHERE)}
-        key = (int(points.data.groups.side[group]), test_of(points.cases[group]), where)
-        found.setdefault(key, {}).setdefault(tuple(own.items()), []).append(group)
-    return [
-        Problem(
-            " · ".join(filter(None, (test.replace("/", ": ").replace("_", " "), where))),
-            side,
-            _named(remedies),
-        )
-        for (side, test, where), remedies in found.items()
-        if len(remedies) > 1
-    ]
-
-
-def _named(remedies: Mapping[tuple[tuple[str, str], ...], Sequence[int]]) -> list[Remedy]:
-    """By what tells them apart: an axis that all share is no part of a name."""
-    shared = set.intersection(*(set(own) for own in remedies))
-    return [
-        Remedy(" · ".join(v for k, v in own if (k, v) not in shared) or "as it is", groups)
-        for own, groups in remedies.items()
-    ]
 
 
 def _title(points: Points, problem: Problem) -> str:
@@ -202,17 +124,8 @@ def _equal_times(plot: Plot) -> None:
 
 
 def _table(points: Points, problem: Problem) -> Html:
-    own = [
-        c
-        for c in map(str, points.table.columns)
-        if c.startswith(METRIC_PREFIX) and "search" not in c
-    ]
-    names = {
-        "time_median_s": ("time of a step", "s"),
-        "step_peak_bytes": ("step memory", "B"),
-        **BENEFITS,
-        **{c: (c.removeprefix(METRIC_PREFIX).replace("_", " "), "") for c in own},
-    }
+    own = [c for c in map(str, points.table.columns) if c.startswith(METRIC_PREFIX)]
+    names = {**COSTS, **BENEFITS, **{c: _metric(c) for c in own}}
     values = {c: points.of(c).tolist() for c in names}
     shown = sorted(problem.remedies, key=lambda r: r.median(values["steps_to_target"]) or math.inf)
     rows: list[TableRow] = []
@@ -231,6 +144,13 @@ def _table(points: Points, problem: Problem) -> Html:
     more = f"{left} more are in the table of all cases." if left > 0 else ""
     title = f"{_title(points, problem)}: medians over seeds"
     return table(heads, rows, right=heads[1:-2], caption=title, more=more)
+
+
+def _metric(column: str) -> tuple[str, str]:
+    """What a suite's own metric is called, and its unit."""
+    name = column.removeprefix(METRIC_PREFIX)
+    unit = _UNITS.get(name.rpartition("_")[2], "")
+    return (name.rpartition("_")[0] if unit else name).replace("_", " "), unit
 
 
 def _all_places(points: Points, groups: Sequence[int]) -> str:
