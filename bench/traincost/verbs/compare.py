@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=_LIMIT,
         help=f"rows of a table that people are shown, 0 for all (default: {_LIMIT})",
     )
+    parser.add_argument(
+        "--plot", action="store_true", help="ratios and their intervals as charts below the tables"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -76,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
     from traincost.judge.lines import METRICS
     from traincost.show.compare import shown
     from traincost.show.github import for_log
+    from traincost.show.strips import charts
 
     if options.limit < 0:
         raise BadInputError(f"--limit {options.limit}: expected 0 or more")
@@ -94,6 +99,8 @@ def run(options: argparse.Namespace) -> int:
     )
     _check_there_is_something(found)
     print(for_log(shown(found, options.format, options.limit)), end="")
+    if options.plot and options.format == "table":
+        print(for_log(charts(found, options.limit, sys.stdout.encoding)), end="")
     return 0
 
 
