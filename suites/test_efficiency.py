@@ -21,6 +21,7 @@ cores and launches to save, and fp16 has no fast products there at all.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
@@ -31,7 +32,7 @@ from traincost_suites.available import available
 from traincost_suites.efficiency.cold import cold_compiler
 from traincost_suites.efficiency.same_loss import PLAIN, loss_gap_rel, losses_of, plain_losses
 from traincost_suites.efficiency.way import train_step
-from traincost_suites.efficiency.ways import way_of
+from traincost_suites.efficiency.ways import COMPILED, way_of
 from traincost_suites.grids import grid
 from traincost_suites.kernel_work import ImplUnavailableError
 from traincost_suites.work import training_step
@@ -53,7 +54,7 @@ def test_train_step(
         plain = plain_losses(model, batch_size, device)
         return loss_gap_rel(losses_of(way, start), plain, dtype)
 
-    with cold_compiler():
+    with cold_compiler() if impl in COMPILED else nullcontext():
         train_cost(
             partial(train_step, way),
             samples=work.samples,

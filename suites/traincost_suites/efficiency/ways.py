@@ -32,6 +32,8 @@ from traincost_suites.work import Work
 N_MICRO_BATCHES = 4
 FP16 = "autocast-fp16"
 NEVER = 2**31 - 1  # steps until the scale grows
+COMPILED = ("cuda-graph", "compile", "stack")
+"""Ways that a compiler has a part in; to load it costs the others seconds."""
 
 Change = Callable[[Way], Way]
 
