@@ -104,9 +104,9 @@ def test_zero1_keeps_one_copy_of_the_optimizers_state_on_all_ranks_together(
 
 @pytest.mark.parametrize("name", [n for n in STRATEGIES if n != "single"])
 def test_the_losses_are_those_of_one_rank(rows: Mapping[str, Record], name: str) -> None:
-    """To what rounding does in 8 steps: sums in another order, or in bf16 (8 bits)."""
+    """To what rounding does in 8 steps: 4e-8 by sums in another order, 2e-5 by products in bf16."""
     one, row = rows["single"], rows[name]
-    tolerance = 3e-3 if "bf16" in name else 1e-5
+    tolerance = 1e-4 if name == "fsdp-bf16" else 1e-5
     assert row.loss_steps == one.loss_steps == 8
     assert row.loss_first == pytest.approx(one.loss_first, rel=tolerance)
     assert row.loss_last == pytest.approx(one.loss_last, rel=tolerance)
