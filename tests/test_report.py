@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import re
 import statistics
 from html.parser import HTMLParser
@@ -14,6 +15,8 @@ from report_rows import everything, page_of, run_of, sizes, two_commits, two_mac
 from two_machines import A100, H100, row, write
 
 from traincost.cli import main
+from traincost.data.ranges import POSITIVE
+from traincost.data.record import COLUMNS
 from traincost.show.report.content import MOST_MARKS
 from traincost.show.report.page import SECTIONS
 
@@ -219,6 +222,41 @@ def test_more_cases_than_marks_are_drawn_together_and_it_is_said(tmp_path: Path)
     roofline = page.split('id="figure-roofline"')[1].split("</figure>")[0]
     assert 0 < roofline.count('class="m s0') <= 2 * MOST_MARKS
     assert len(page) < 4_000_000
+
+
+EXTREMES = (0, 1, 1e-300, 5e-324, 1e300, 1.7e308, 0.25, 9 * 10**18)
+KINDS = (
+    "batch/step[batch_size={}{}]",
+    "parameters/step[{1}model=gpt-{0}k]",
+    "optimizers/t[o={}{}]",
+)
+
+
+def extreme(rng: random.Random) -> dict[str, object]:
+    """Every column of numbers with a number that it may just hold, or none."""
+    found: dict[str, object] = {}
+    for name, kind in COLUMNS.items():
+        if kind is str or name == "schema":
+            continue
+        value = rng.choice(EXTREMES)
+        if kind is int:
+            value = int(min(value, 2**62))
+        found[name] = None if rng.random() < 0.2 else value or (1 if name in POSITIVE else 0)
+    return found
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_most_extreme_numbers_make_a_page(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    records = [
+        row(A100, KINDS[i % 3].format(i, f",impl={impl}"), **{**extreme(rng), "impl": impl})
+        for i in range(120)
+        for impl in ("eager", "triton")
+    ]
+    page = page_of(tmp_path / "r.html", write(tmp_path / "all.csv", records))
+    drawn = re.findall(r'(?: d| x| y| cx| cy)="([^"]*)"', page)
+    assert len(drawn) > 500
+    assert not [d for d in drawn if re.search("nan|inf|e", d)]
 
 
 def test_sides_without_a_case_in_common_are_shown_and_not_compared(tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, judge, draw, write; the exit code."""
+    import numpy as np
+
     from traincost.show.github import for_log
     from traincost.show.report.figures import png, svg_file
     from traincost.show.report.page import page
@@ -64,13 +66,14 @@ def run(options: argparse.Namespace) -> int:
         raise BadInputError(f"--figure {figure}: a page has all; expected --format svg or png")
     if figure is None and options.format != "html":
         raise BadInputError(f"--format {options.format}: expected --figure NAME with it")
-    report = report_of(options)
-    if figure is None:
-        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        content = page(report, now).encode("utf-8", "replace")
-    else:
-        picture = svg_file(report, figure)
-        content = png(picture) if options.format == "png" else picture.encode()
+    with np.errstate(all="ignore"):  # numbers near the ends of a float have ratios that are none
+        report = report_of(options)
+        if figure is None:
+            now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+            content = page(report, now).encode("utf-8", "replace")
+        else:
+            picture = svg_file(report, figure)
+            content = png(picture) if options.format == "png" else picture.encode()
     _write(options.output, content)
     points = report.points
     print(

@@ -14,6 +14,7 @@ from traincost.show.report.html import Html, joined, tag
 from traincost.show.report.marks import Key, Mark
 from traincost.show.report.plot import Figure
 from traincost.show.report.points import Points, short_case
+from traincost.show.report.scale import decade
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,7 +118,7 @@ def cloud(
     if len(groups) <= MOST_MARKS:
         return [report.mark(g, float(x[g]), float(y[g]), *say(g)) for g in groups], ""
     squares: dict[tuple[int, int, str], list[int]] = {}
-    logs = [[math.log10(v) for v in values[list(groups)].tolist()] for values in (x, y)]
+    logs = [[decade(v) for v in values[list(groups)].tolist()] for values in (x, y)]
     steps = [((max(v) - min(v)) or 1.0) / n for v, n in zip(logs, _SQUARES, strict=True)]
     for group, log_x, log_y in zip(groups, *logs, strict=True):
         place = (round(log_x / steps[0]), round(log_y / steps[1]), report.points.classes(group))

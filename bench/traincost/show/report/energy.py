@@ -9,7 +9,7 @@ from traincost.show.report.html import Html
 from traincost.show.report.marks import Mark
 from traincost.show.report.plot import WIDE, Axis, Figure, Plot
 from traincost.show.report.points import short_case
-from traincost.show.report.scale import log_scale
+from traincost.show.report.scale import decade, log_scale
 from traincost.show.report.table import Cell, TableRow, places, table
 from traincost.show.units import amount
 
@@ -18,7 +18,7 @@ LEAD = (
     "Joules of a step, GPU and CPU where both are known, over its seconds. Along a dashed line the"
     " power is the same: a case above another that takes as long draws more."
 )
-_MOST_ROWS = 40
+_MOST_ROWS, _MOST_LINES = 40, 12
 
 
 def section(report: Report) -> Section:
@@ -82,8 +82,9 @@ def _draw(report: Report, marks: list[Mark], width: int) -> Html:
         log_scale([m.y for m in marks], *plot.y_pixels),
     )
     x, y = plot.x, plot.y
-    powers = [math.log10(m.y / m.x) for m in marks]
-    for power in range(math.floor(min(powers)), math.ceil(max(powers)) + 1):
+    powers = [decade(m.y) - decade(m.x) for m in marks]
+    lowest, highest = math.floor(min(powers)), math.ceil(max(powers))
+    for power in range(lowest, highest + 1) if highest - lowest <= _MOST_LINES else ():
         watts = 10.0**power
         left, right = max(x.low, y.low / watts), min(x.high, y.high / watts)
         if right > left:

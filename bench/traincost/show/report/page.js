@@ -60,7 +60,7 @@
   };
   document.addEventListener("pointerover", (e) => tell(markOf(e.target)));
   document.addEventListener("focusin", (e) => tell(markOf(e.target)));
-  addEventListener("scroll", () => tell(null), { passive: true });
+  addEventListener("scroll", () => tell(markOf(document.activeElement)), { passive: true });
 
   // In a figure the arrow keys go from mark to mark, Escape leaves.
   document.addEventListener("keydown", (e) => {

@@ -12,7 +12,7 @@ from traincost.show.report.marks import Key, Mark
 from traincost.show.report.plot import Axis, Figure, Plot
 from traincost.show.report.points import Points
 from traincost.show.report.problems import BENEFITS, COSTS, Problem, problems_of
-from traincost.show.report.scale import log_scale
+from traincost.show.report.scale import decade, log_scale
 from traincost.show.report.table import Cell, TableRow, places, table
 from traincost.show.units import amount, plain
 
@@ -22,6 +22,7 @@ LEAD = (
     " many steps are needed. Lower left is better; along a dashed line the whole training takes"
     " equally long."
 )
+_MOST_DECADES = 24
 _UNITS = {"s": "s", "bytes": "B", "j": "J"}
 _MOST_PROBLEMS, _MOST_TABLES, _MOST_ROWS, _MOST_PLACES = 8, 24, 40, 3
 
@@ -113,7 +114,9 @@ def _draw(report: Report, problem: Problem, width: int) -> Html:
 def _equal_times(plot: Plot) -> None:
     """Diagonals along which steps x time is the same, a factor of 10 apart."""
     x, y = plot.x, plot.y
-    low, high = math.log10(x.low * y.low), math.log10(x.high * y.high)
+    low, high = decade(x.low) + decade(y.low), decade(x.high) + decade(y.high)
+    if high - low > _MOST_DECADES:
+        return
     every = 1 if high - low < 6 else 2
     for power in range(math.ceil(low), math.floor(high) + 1, every):
         total = 10.0**power

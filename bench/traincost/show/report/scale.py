@@ -8,6 +8,13 @@ from dataclasses import dataclass
 
 _STEPS = (1, 2, 5, 10)
 _FEWEST_TICKS = 3
+_LEAST, _MOST = 1e-150, 1e150
+"""Beyond these, products of two values are no numbers any more; they lie at the rim."""
+
+
+def decade(value: float) -> float:
+    """The logarithm of a value that is positive, if need be at the rim of what can be drawn."""
+    return math.log10(min(max(value, _LEAST), _MOST))
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,7 @@ class Scale:
 
     def __call__(self, value: float) -> float:
         """The pixel of a value, at the rim for one beyond."""
+        value = min(max(value, -_MOST), _MOST)
         a, b, v = (self._place(x) for x in (self.low, self.high, value))
         share = (v - a) / (b - a)
         return self.start + min(1.0, max(0.0, share)) * (self.end - self.start)
@@ -62,7 +70,7 @@ def log_scale(
     values: Iterable[float], start: float, end: float, room: float = 0.06, least: float = 0.5
 ) -> Scale:
     """Around positive values, with room at both ends and `least` decades."""
-    logs = [math.log10(v) for v in values if 0 < v < math.inf]
+    logs = [math.log10(v) for v in values if _LEAST <= v <= _MOST]
     a, b = min(logs, default=0.0), max(logs, default=1.0)
     short = max(0.0, least - (b - a)) / 2
     pad = (b - a) * room + short
@@ -71,7 +79,7 @@ def log_scale(
 
 def linear_scale(values: Iterable[float], start: float, end: float, *, zero: bool = True) -> Scale:
     """Around values, from 0 where `zero`."""
-    known = [v for v in values if math.isfinite(v)] or [1.0]
+    known = [v for v in values if abs(v) <= _MOST] or [1.0]
     low, high = min(known), max(known)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
