@@ -12,11 +12,13 @@ from torch import Tensor
 
 from traincost.train import Trained, train_alone
 from traincost.training import Budget
+from traincost_suites.optimizers import OPTIMIZERS
 from traincost_suites.problems import PROBLEMS, problem_of
 from traincost_suites.problems.learned import samples_of, shuffled_batches
 from traincost_suites.problems.quadratic import CONDITION, Quadratic
 from traincost_suites.problems.saddle import DeepLinear
 from traincost_suites.problems.training import Recipe, training_of
+from traincost_suites.schedules import NAMES
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -41,13 +43,22 @@ def run(name: str, recipe: Recipe, seed: int = 0, steps: int = 20) -> Trained:
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_two_runs_of_one_seed_are_identical_to_the_last_bit(name: str) -> None:
-    ends: list[tuple[object, ...]] = []
-    for _ in range(2):
-        training = training_of(problem_of(name), Recipe("adam", 0.01), 0, "cpu")
-        losses = [float(training.step()) for _ in range(10)]  # type: ignore[arg-type]
-        ends.append((losses, training.evaluate()))
-    assert ends[0] == ends[1]
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_two_runs_of_one_seed_are_identical_to_the_last_bit(name: str, optimizer: str) -> None:
+    first, second = (ten_steps(name, Recipe(optimizer, 0.01)) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("schedule", NAMES)
+def test_two_runs_under_a_schedule_are_identical_to_the_last_bit(schedule: str) -> None:
+    first, second = (ten_steps("digits", Recipe("momentum", 0.1, schedule)) for _ in range(2))
+    assert first == second
+
+
+def ten_steps(name: str, recipe: Recipe) -> tuple[list[float], object]:
+    training = training_of(problem_of(name), recipe, 0, "cpu")
+    losses = [float(training.step()) for _ in range(10)]  # type: ignore[arg-type]
+    return losses, training.evaluate()
 
 
 @pytest.mark.parametrize("name", PROBLEMS)

@@ -115,11 +115,17 @@ class _Course:
         self.steps += 1
         self.spent_s += self.rounds_s[-1]
         self._read_loss()
-        over = self.budget.seconds is not None and self.spent_s >= self.budget.seconds
+        over = self._is_over()
         if over or self.steps % self.budget.evaluate_every == 0 or self.steps == self.budget.steps:
             self._evaluate()
         if over:
             raise RoundsDone
+
+    def _is_over(self) -> bool:
+        """Whether the time is spent, or the training says so itself."""
+        if self.budget.seconds is not None and self.spent_s >= self.budget.seconds:
+            return True
+        return self.training.is_over is not None and self.training.is_over()
 
     def _read_loss(self) -> None:
         if self.result is None:
@@ -169,5 +175,7 @@ class _Course:
         if self.diverged:
             return f"not reached, diverged at step {self.steps}"
         value = self.evaluation[self.target.name]
-        spent = "" if self.steps == self.budget.steps else f" and {self.budget.seconds:g} s"
+        seconds = self.budget.seconds
+        is_timed_out = seconds is not None and self.spent_s >= seconds
+        spent = f" and {seconds:g} s" if is_timed_out else ""
         return f"not reached in {self.steps} steps{spent}, {self.target.name} {value:.4g}"

@@ -42,6 +42,8 @@ class Training:
     """For its parameters' count and memory."""
     optimizer: torch.optim.Optimizer | None = None
     """For its state's memory."""
+    is_over: Callable[[], bool] | None = None
+    """Asked after each step, untimed: whether the training ends itself, as by early stopping."""
 
 
 @dataclass(frozen=True)

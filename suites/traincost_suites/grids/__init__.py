@@ -19,13 +19,15 @@ from traincost_suites.grids.axes import PLATFORMS, PROFILE_ORDER, Grid, Platform
 from traincost_suites.grids.cost import COST
 from traincost_suites.grids.efficiency import EFFICIENCY
 from traincost_suites.grids.parallel import PARALLEL
+from traincost_suites.grids.data_needs import DATA_NEEDS
+from traincost_suites.grids.gradients import GRADIENTS
 from traincost_suites.grids.remedies import REMEDIES
 from traincost_suites.grids.tuning import TUNING
 
 __all__ = ["GRIDS", "PLATFORMS", "PROFILE_ORDER", "Platform", "Product", "grid", "products"]
 
 GRIDS: Mapping[str, Grid] = MappingProxyType(
-    {**COST, **PARALLEL, **REMEDIES, **TUNING, **EFFICIENCY}
+    {**COST, **PARALLEL, **REMEDIES, **GRADIENTS, **DATA_NEEDS, **TUNING, **EFFICIENCY}
 )
 
 
