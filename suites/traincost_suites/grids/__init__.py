@@ -17,10 +17,10 @@ import pytest
 from traincost.data.profile import current_profile
 from traincost_suites.grids.axes import PLATFORMS, PROFILE_ORDER, Grid, Platform, Product, stands_in
 from traincost_suites.grids.cost import COST
-from traincost_suites.grids.efficiency import EFFICIENCY
-from traincost_suites.grids.parallel import PARALLEL
 from traincost_suites.grids.data_needs import DATA_NEEDS
+from traincost_suites.grids.efficiency import EFFICIENCY
 from traincost_suites.grids.gradients import GRADIENTS
+from traincost_suites.grids.parallel import PARALLEL
 from traincost_suites.grids.remedies import REMEDIES
 from traincost_suites.grids.tuning import TUNING
 
