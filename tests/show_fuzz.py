@@ -2,7 +2,8 @@
 
 Each is compared with a sound file. The exit code must be 0 or 2, and 2 comes with one line. On 0 an
 oracle that shares no code with the reader checks every time in the output: Python's csv module and
-`float`. A file that the oracle cannot read, or reads differently, must not have been compared.
+`float`. A file that the oracle cannot read, or reads differently, must not have been compared, and
+each file must be a side of its own.
 """
 
 from __future__ import annotations
@@ -74,7 +75,11 @@ def fault(content: bytes, code: int, output: str, errors: str) -> str | None:
         expected = true_times(content)
     except (ValueError, KeyError, csv.Error) as e:
         return f"compared what cannot be read: {e}"
-    for row in json.loads(output)["rows"]:
+    rows = json.loads(output)["rows"]
+    sides = {row["side"].rpartition("/")[2] for row in rows if row["section"] == "sides"}
+    if sides != {"sound.csv", "victim.csv"}:
+        return f"sides {sorted(sides)}"
+    for row in rows:
         if (row["section"], row["metric"]) != ("comparison", "time_median_s"):
             continue
         for side in ("base", "other"):

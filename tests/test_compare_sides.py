@@ -53,7 +53,8 @@ def test_sides_are_machines_else_commits_else_arguments_else_runs() -> None:
     assert cases([one, step(H100, 1)]).sides.by == "machine"
     by_commit = cases([one, commit]).sides
     assert (by_commit.by, [s.name for s in by_commit.sides]) == ("commit", ["012345678", "b" * 9])
-    assert cases([one], [run]).sides.by == "argument"
+    by_argument = cases([one], [run]).sides
+    assert (by_argument.by, [s.name for s in by_argument.sides]) == ("argument", ["side0", "side1"])
     assert cases([one, run]).sides.by == "run"
     assert len(cases([one], [run], by="machine").sides.sides) == 1
 

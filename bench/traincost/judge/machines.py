@@ -113,20 +113,21 @@ def sides_of(
     import pandas as pd
 
     by = _chosen(frame) if by == "auto" else by
-    columns = ("device", _KEYS[by], "argument")
+    key_of = frame[_KEYS[by]]
+    columns = tuple(dict.fromkeys(("device", _KEYS[by], "argument")))
     code = np.zeros(len(frame), np.int64)
     for name in columns:
         cells = frame[name].cat
         codes = cells.codes.to_numpy().astype(np.int64) + 1
-        if name == "argument":  # tells rows apart only where the key is unknown
-            codes[(frame[_KEYS[by]].cat.codes >= 0).to_numpy()] = 0
+        if name == "argument" and by != "argument":  # only where the key is unknown
+            codes[(key_of.cat.codes >= 0).to_numpy()] = 0
         code = code * (len(cells.categories) + 1) + codes
     of_row, distinct = pd.factorize(code)
     firsts = np.unique(of_row, return_index=True)[1]
     told = frame[[*TEXT_FACTS, "pair"]]
     found: list[Side] = []
     for i, row in enumerate(firsts.tolist()):
-        device, key, argument = (frame[name].iloc[row] for name in columns)
+        device, key, argument = (frame[n].iloc[row] for n in ("device", _KEYS[by], "argument"))
         key = f"unknown of {argument}" if pd.isna(key) else str(key)
         rows = told if len(distinct) == 1 else told[of_row == i]
         paired = bool(rows["pair"].notna().any())
