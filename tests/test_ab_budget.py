@@ -68,7 +68,7 @@ def measured(
     monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: sides.now_s))
     real = cast("Sides", sides)
     one = AbRun(real, budget_s, [0], random.Random(1), result_files(tmp_path))
-    cases, _, _ = one.collect()
+    cases = one.collect().cases
     rules: Mapping[str, Rule] = dict.fromkeys(cases, Rule())
     return one.measure(rules)
 

@@ -8,10 +8,8 @@ import pytest
 
 from traincost.ab.schedule import estimate, turns
 from traincost.data.errors import BadInputError
-from traincost.judge.gate import GateReport
-from traincost.judge.policy import Policy
 from traincost.show.ab import duration_s
-from traincost.verbs.ab import pytest_arguments, with_alone
+from traincost.verbs.ab import pytest_arguments
 
 
 def test_two_pairs_are_abba_or_baab_each_drawn_anew() -> None:
@@ -83,17 +81,3 @@ def test_cases_marked_gate_are_run_unless_others_are_chosen(
     (tmp_path / "bench" / "test_a.py").write_text("")
     monkeypatch.chdir(tmp_path)
     assert pytest_arguments(given, k) == (arguments, suites)
-
-
-def test_a_required_case_that_head_lost_ends_an_ab_with_a_regression() -> None:
-    policy = Policy(required=("nap/*",))
-    report = GateReport((), 0)
-    alone = {"nap/gone": "on BASE only", "nap/new": "on HEAD only", "other/gone": "on BASE only"}
-    found = with_alone(report, alone, policy)
-    assert found.exit_code == 1
-    assert {line.case_id: (line.verdict, line.exit_code) for line in found.verdicts} == {
-        "nap/gone": ("missing", 1),
-        "nap/new": ("new", 0),
-        "other/gone": ("missing", 0),
-    }
-    assert with_alone(report, {"other/gone": "on BASE only"}, policy).exit_code == 0

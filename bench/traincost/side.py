@@ -39,14 +39,24 @@ class Side:
         """Tell what was imported, now that everything was."""
         found = provenance(self.plan)
         report = SideReport(
-            self._cases, found.inside, found.outside, found.suspect, _uncollected(session.config)
+            self._cases,
+            found.inside,
+            found.outside,
+            found.suspect,
+            uncollected=_files_told_of(session.config, "error"),
+            skipped=_files_told_of(session.config, "skipped"),
         )
         report.write(Path(self.plan.report))
 
 
-def _uncollected(config: pytest.Config) -> tuple[str, ...]:
-    """Files that could not be imported; the terminal has kept what was said of them."""
+def _files_told_of(config: pytest.Config, outcome: str) -> tuple[str, ...]:
+    """Files and folders whose collection ended so, as seen from where pytest was started."""
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     stats: dict[str, list[object]] = getattr(terminal, "stats", {})
-    errors = stats.get("error", [])
-    return tuple(r.nodeid for r in errors if isinstance(r, pytest.CollectReport))
+    reports = (r for r in stats.get(outcome, []) if isinstance(r, pytest.CollectReport))
+    return tuple(_from(config.invocation_params.dir, config.rootpath / r.nodeid) for r in reports)
+
+
+def _from(folder: Path, file: Path) -> str:
+    """Relative where it lies inside."""
+    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)

@@ -17,18 +17,20 @@ SUBMODULE = "160000"
 """The mode of a submodule in a tree."""
 
 
-def populate_submodules(source: Path, folder: Path, commit: str) -> None:
+def populate_submodules(source: Path, folder: Path, commit: str) -> list[str]:
     """Fill the submodules of `commit`, laid out in `folder`, from the checkout `source`.
 
-    One that the checkout has not populated either stays empty; BadInputError names one of which it
-    has another commit only.
+    Returns those that stay empty, since the checkout has not populated them either, or has them no
+    more. BadInputError names one of which it has another commit only.
     """
+    empty: list[str] = []
     for line in git(source, "ls-tree", "-rz", commit).stdout.split("\0"):
         about, _, path = line.partition("\t")
         if not about.startswith(SUBMODULE):
             continue
         sha, origin, target = about.split()[2], source / path, folder / path
         if not (origin / ".git").exists():
+            empty.append(path)
             continue
         made = git(None, "clone", "-q", "--shared", "--no-checkout", str(origin), str(target))
         done = git(target, "checkout", "-q", "--detach", sha) if made.returncode == 0 else made
@@ -37,7 +39,8 @@ def populate_submodules(source: Path, folder: Path, commit: str) -> None:
                 f"submodule {path}: {last_line(done)}; expected commit {sha[:12]} in {origin}, as "
                 f"after `git -C {path} fetch`"
             )
-        populate_submodules(origin, target, sha)
+        empty += [f"{path}/{inner}" for inner in populate_submodules(origin, target, sha)]
+    return empty
 
 
 def git(folder: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:

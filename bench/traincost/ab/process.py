@@ -21,8 +21,9 @@ from traincost.data.results import read_records
 from traincost.data.side_plan import SidePlan, SideReport
 
 PYTEST_FAILED, NO_TESTS = 1, 5
-_TIMED = ("--benchmark-enable", *(["-n0"] if find_spec("xdist") else []))
-"""Over what a project's own options may say: without timing there is nothing to compare."""
+_TIMED = ("--benchmark-enable", "--maxfail=0", *(["-n0"] if find_spec("xdist") else []))
+"""Over what a project's own options may say: without timing there is nothing to compare, and a case
+that fails leaves the others to be run."""
 LINES_SHOWN = 5
 
 
@@ -104,11 +105,11 @@ class Sides:
             command = [
                 *(self.pythons[side], "-m", "pytest", "-p", "traincost.plugin"),
                 *("-p", "no:cacheprovider", "--cost-threads", str(self.threads)),
-                *_TIMED,
                 *("--cost-ab", str(folder / "plan.json"), "--cost-results", str(folder)),
                 *(["--collect-only", "-q"] if collect else []),
                 *(["--continue-on-collection-errors"] if side == BASE else []),  # suites of HEAD's
                 *self.arguments,
+                *_TIMED,
             ]
             begun_s = time.monotonic()
             code, output = call(command, tree.workdir, self._environment(plan), cpus, timeout_s)

@@ -2,9 +2,9 @@
 
 Each pair is one process a side, one after the other, over all undecided cases. The number of pairs
 is fixed by the budget after the second one, before anything is judged: the first counts, too, and
-takes longer than any other. Where the machine becomes
-slower on the way, no pair is begun that would end after the budget: the looks that were planned
-stay as they are, and the last ones are not taken. A process that hangs is killed.
+takes longer than any other. Where the machine becomes slower on the way, no pair is begun that
+would end after the budget: the looks that were planned stay as they are, and the last ones are not
+taken. A process that hangs is killed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from traincost.ab.collected import (
+    Collected,
+    cases_alone,
+    check_own_code,
+    check_suspects,
+    common_cases,
+)
 from traincost.ab.process import Ran, Sides
-from traincost.ab.schedule import CASE_S, Estimate, Turn, estimate, turns
+from traincost.ab.schedule import CASE_S, Turn, estimate, turns
 from traincost.ab.trees import BASE, HEAD
 from traincost.data.errors import BadInputError
 from traincost.data.record import Record, Status
 from traincost.data.results import ResultFile
+from traincost.judge.alone import ON_BASE, alone_row
 from traincost.judge.family import Family
 from traincost.judge.replay import with_plan
 from traincost.judge.rule import Judged, Rule
@@ -32,7 +40,6 @@ LEFT_OUT = {Status.THROTTLED: "was throttled", Status.UNSTABLE: "waited for a CP
 """Rows whose pair is not used: in a process that is one of many, `unstable` means waiting."""
 FEWEST_PAIRS = 4
 COMMIT_DIGITS = 12
-ON_HEAD = "on HEAD only"
 PLANNED_AFTER = 2
 """Pairs; before the first look, so that nothing depends on what was measured."""
 GRACE_S = 60.0
@@ -89,6 +96,8 @@ class AbRun:
     _log_ratios: dict[str, list[float]] = field(init=False)
     _failed: dict[str, str] = field(init=False)
     _left_out: dict[str, list[str]] = field(init=False)
+    _alone: Mapping[str, str] = field(default_factory=dict[str, str], init=False)
+    _family: Family | None = field(default=None, init=False)
     _of_pairs: int | None = field(default=None, init=False)
     _begun_s: float = field(default_factory=time.monotonic, init=False)
     _longest_s: dict[str, float] = field(default_factory=dict[str, float], init=False)
@@ -97,67 +106,76 @@ class AbRun:
         self._records, self._modules = {BASE: [], HEAD: []}, {BASE: {}, HEAD: {}}
         self._log_ratios, self._failed, self._left_out = {}, {}, {}
 
-    def collect(self) -> tuple[tuple[str, ...], dict[str, str], Estimate]:
+    def collect(self) -> Collected:
         """Cases of both sides, those of one side only, and what the budget has room for."""
         self._begun_s = time.monotonic()
         found = {
             side: self.sides.collect(side, max(self._left_s(), GRACE_S)) for side in (BASE, HEAD)
         }
         for side, ran in found.items():
-            self._check(side, ran)
-        base, head = (found[side].report.cases for side in (BASE, HEAD))
-        common = tuple(sorted({*base} & {*head}))
-        if not common:
-            raise BadInputError(
-                f"no case in common: BASE has {len(base)} ({base[0]}, …), HEAD {len(head)} "
-                f"({head[0]}, …); expected the same suites on both sides"
-            )
-        self._check_suspects(found)
-        alone = {case: "on BASE only" for case in base if case not in common}
-        uncollected = found[BASE].report.uncollected
-        alone |= {case: _new(case, uncollected) for case in head if case not in common}
-        pair_s = sum(ran.length_s for ran in found.values()) + 2 * CASE_S * len(common)
-        return common, alone, estimate(len(common), pair_s, self._left_s())
+            self._keep_modules(side, ran)
+        cases = common_cases(found)
+        check_suspects(found)
+        self._alone = cases_alone(found, self.sides.trees)
+        pair_s = sum(ran.length_s for ran in found.values()) + 2 * CASE_S * len(cases)
+        expected = estimate(len(cases), pair_s, self._left_s())
+        return Collected(cases, self._alone, found[BASE].report.uncollected, expected)
 
     def measure(self, rules: Mapping[str, Rule]) -> Measured:
         """Pairs until every case is decided, by its own rule, or the budget ends."""
         begun_s = time.monotonic()
-        cases = tuple(rules)
-        waiting = list(cases)
-        family: Family | None = None
+        waiting = list(rules)
         pairs, pair_s = 0, 0.0
         for turn in turns(self.cpus, self.sides.threads, self.rng):
             if pairs and self._left_s() < pair_s:
                 break
             pair_begun_s = time.monotonic()
-            self._pair(turn, waiting, self._progress(pairs, cases, waiting, family, begun_s))
+            self._pair(turn, waiting, self._progress(pairs, len(rules), len(waiting), begun_s))
             pairs, pair_s = turn.pair, time.monotonic() - pair_begun_s
             if pairs == 1:
+                self._put_alone()
                 rules = {c: r for c, r in rules.items() if c not in self._failed}
-            if family is None and (pairs == PLANNED_AFTER or self._left_s() < pair_s):
-                looks = self._looks(pairs, pair_s)
-                self._of_pairs = looks.pairs[-1]
-                family = Family(rules, looks)
-            undecided = waiting if family is None else family.undecided
-            waiting = [c for c in undecided if c not in self._failed]
-            if family is not None and pairs == family.pairs_needed:
-                family.look({case: self._log_ratios.get(case, ()) for case in waiting})
-                waiting = [c for c in family.undecided if c not in self._failed]
+            waiting = self._judge(rules, waiting, pairs, pair_s)
             if not waiting:
                 break
+        return self._measured(pairs, time.monotonic() - begun_s)
+
+    def _judge(
+        self, rules: Mapping[str, Rule], waiting: Sequence[str], pairs: int, pair_s: float
+    ) -> list[str]:
+        """Plan the looks when it is time, look when one is due; the cases that go on."""
+        if self._family is None and (pairs == PLANNED_AFTER or self._left_s() < pair_s):
+            looks = self._looks(pairs, pair_s)
+            self._of_pairs = looks.pairs[-1]
+            self._family = Family(rules, looks)
+        going = [c for c in waiting if c not in self._failed]
+        if self._family is None:
+            return going
+        if pairs == self._family.pairs_needed:
+            self._family.look({case: self._log_ratios.get(case, ()) for case in going})
+        return [c for c in self._family.undecided if c not in self._failed]
+
+    def _measured(self, pairs: int, length_s: float) -> Measured:
+        verdicts = {} if self._family is None else self._family.verdicts
         return Measured(
             records={side: tuple(rows) for side, rows in self._records.items()},
-            verdicts={
-                case: judged
-                for case, judged in ({} if family is None else family.verdicts).items()
-                if case not in self._failed
-            },
+            verdicts={c: judged for c, judged in verdicts.items() if c not in self._failed},
             failed=self._failed,
             left_out={case: _counted(why) for case, why in self._left_out.items()},
             modules=self._modules,
             pairs=pairs,
-            length_s=time.monotonic() - begun_s,
+            length_s=length_s,
         )
+
+    def _put_alone(self) -> None:
+        """Rows of the cases of one side, so that `traincost gate` on the files says it, too."""
+        for side, found in self._records.items():
+            mine = [
+                c for c, why in self._alone.items() if (side == BASE) == why.startswith(ON_BASE)
+            ]
+            rows = tuple(alone_row(c, self._alone[c], found[0]) for c in mine if found)
+            self._records[side] += rows
+            self.files[side].put_all(rows)
 
     def _left_s(self) -> float:
         """Of the budget, which began when the cases were collected."""
@@ -189,7 +207,7 @@ class AbRun:
                 timeout_s=max(self._left_s(), HANGS * self._longest_s.get(side, 0.0) or GRACE_S),
             )
             self._longest_s[side] = max(ran.length_s, self._longest_s.get(side, 0.0))
-            self._check(side, ran)
+            self._keep_modules(side, ran)
             rows[side] = {record.case_id: self._noted(side, record) for record in ran.records}
         for side in (BASE, HEAD):
             self._records[side] += rows[side].values()
@@ -227,52 +245,17 @@ class AbRun:
             ratio = math.log(times_s[HEAD] / times_s[BASE])
             self._log_ratios.setdefault(case, []).append(ratio)
 
-    def _check(self, side: str, ran: Ran) -> None:
-        """Whether the side ran its own code."""
-        if ran.report.outside:
-            tree = self.sides.trees.of(side)
-            module, file = next(iter(ran.report.outside.items()))
-            more = len(ran.report.outside) - 1
-            raise BadInputError(
-                f"{side.upper()} ({tree.what}) imports {module} from {file}"
-                + (f" and {more} more modules from outside" if more else "")
-                + "; expected it from the side's own tree (an editable install or a path in the "
-                "environment leads there; --prepare 'pip install -e .' gives each side its own)"
-            )
+    def _keep_modules(self, side: str, ran: Ran) -> None:
+        """What ran, after whether it is the side's own."""
+        check_own_code(self.sides.trees.of(side), ran)
         self._modules[side] |= ran.report.modules
 
-    def _check_suspects(self, found: Mapping[str, Ran]) -> None:
-        """Whether what differs ran at all, or something else of its name in its place."""
-        base, head = (found[side].report for side in (BASE, HEAD))
-        suspects = {**base.suspect, **head.suspect}
-        if suspects and dict(base.modules) == dict(head.modules):
-            module, file = next(iter(suspects.items()))
-            raise BadInputError(
-                f"both sides import {module} from {file}, nothing that ran differs between them, "
-                f"and {module.partition('.')[0]!r} stands in the tree, too; expected each side to "
-                "import its own (a src layout, a path in pytest's `pythonpath`, or --prepare)"
-            )
-
-    def _progress(
-        self,
-        pairs: int,
-        cases: Sequence[str],
-        waiting: Sequence[str],
-        family: Family | None,
-        begun_s: float,
-    ) -> Progress:
+    def _progress(self, pairs: int, cases: int, waiting: int, begun_s: float) -> Progress:
         spent_s = time.monotonic() - begun_s
         of_pairs = self._of_pairs
         left_s = None if of_pairs is None else spent_s / pairs * (of_pairs - pairs)
-        verdicts = {} if family is None else family.verdicts
-        return Progress(pairs, of_pairs, len(waiting), len(cases), "", left_s, verdicts)
-
-
-def _new(case_id: str, uncollected: Sequence[str]) -> str:
-    """Why a case is on HEAD only; `uncollected` are suites that BASE's code does not fit."""
-    suite = case_id.partition("/")[0]
-    files = [file for file in uncollected if Path(file).stem.removeprefix("test_") == suite]
-    return f"{ON_HEAD}: BASE's code does not fit {files[0]}" if files else ON_HEAD
+        verdicts = {} if self._family is None else self._family.verdicts
+        return Progress(pairs, of_pairs, waiting, cases, "", left_s, verdicts)
 
 
 def _counted(reasons: Sequence[str]) -> str:

@@ -42,6 +42,7 @@ class Tree:
     folder: Path
     workdir: Path  # where its pytest is started: as deep inside as `ab` was
     commit: str | None  # None for a folder that is no revision
+    empty: tuple[str, ...] = ()  # submodules that the checkout has not got
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Trees:
     project: Path  # the checkout around it; the same folder where there is none
     shared: tuple[str, ...]  # suite files that both sides have from `suites_from`
     replaced: tuple[str, ...]  # those of them that are another file on the other side
+    new: tuple[str, ...]  # those of them that HEAD has, and BASE had not
     suites_from: str
 
     def of(self, name: str) -> Tree:
@@ -86,9 +88,8 @@ def trees_of(
                 _lay_out(name, what, folder / name, root, origin, worktrees)
                 for name, what in ((BASE, base), (HEAD, head))
             ]
-            shared, replaced = _share_suites(sides, suites_from, suites, origin)
-            project = root or origin
-            yield Trees(sides[0], sides[1], origin, project, shared, replaced, suites_from)
+            given = _share_suites(sides, suites_from, suites, origin)
+            yield Trees(sides[0], sides[1], origin, root or origin, *given, suites_from)
         finally:
             for worktree in worktrees:
                 git(root, "worktree", "remove", "--force", "--force", str(worktree))
@@ -115,20 +116,20 @@ def _lay_out(
         raise BadInputError(
             f"{name.upper()} {what!r}: {last_line(done)}; expected a revision to check out"
         )
-    populate_submodules(root, folder, commit)
+    empty = populate_submodules(root, folder, commit)
     workdir = folder / origin.resolve().relative_to(root)
     if not workdir.is_dir():
         raise BadInputError(
             f"{name.upper()} {what!r} has no folder {origin.resolve().relative_to(root)}; expected "
             "the folder that this is started in"
         )
-    return Tree(name, what, folder, workdir, commit)
+    return Tree(name, what, folder, workdir, commit, tuple(empty))
 
 
 def _share_suites(
     sides: Sequence[Tree], suites_from: str, suites: Sequence[str], origin: Path
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Copy the suites of one side over the other's."""
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Copy the suites of one side over the other's: all, those replaced, those new on HEAD."""
     named = {side.name: side.workdir for side in sides}
     given = Path(suites_from)
     source = named.get(suites_from, origin)
@@ -137,7 +138,7 @@ def _share_suites(
         raise BadInputError(
             f"--suites-from {suites_from!r}: no such file or folder; expected base, head or a path"
         )
-    shared, replaced = list[str](), list[str]()
+    shared, replaced, new = list[str](), list[str](), list[str]()
     for text in paths:
         path = source / text
         if not path.exists():
@@ -148,9 +149,11 @@ def _share_suites(
             if file.is_file() and file.suffix != ".pyc":
                 relative = str(file.relative_to(source))
                 shared.append(relative)
+                if [side.name for side in sides if (side.workdir / relative).is_file()] == [HEAD]:
+                    new.append(relative)
                 if _put(file, relative, sides):
                     replaced.append(relative)
-    return tuple(shared), tuple(replaced)
+    return tuple(shared), tuple(replaced), tuple(new)
 
 
 def _put(file: Path, relative: str, sides: Sequence[Tree]) -> bool:
@@ -197,7 +200,8 @@ def _editable_finders() -> Iterator[str]:
 def _check_clean(root: Path | None) -> None:
     if root is None:
         return  # what is wrong then is said of the revision
-    changed = git(root, "status", "--porcelain").stdout.splitlines()
+    command = ("status", "--porcelain", "--ignore-submodules=untracked")
+    changed = git(root, *command).stdout.splitlines()
     tracked = [line[3:] for line in changed if not line.startswith("??")]
     if tracked:
         files = ", ".join(tracked[:3]) + (", …" if len(tracked) > 3 else "")

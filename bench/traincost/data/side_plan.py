@@ -52,7 +52,8 @@ class SideReport:
     modules: Mapping[str, str] = field(default_factory=dict[str, str])  # path in the tree: hash
     outside: Mapping[str, str] = field(default_factory=dict[str, str])  # module: its file
     suspect: Mapping[str, str] = field(default_factory=dict[str, str])  # the same, perhaps outside
-    uncollected: tuple[str, ...] = ()  # files that pytest could not import
+    uncollected: tuple[str, ...] = ()  # files that pytest could not import, as `ab` names suites
+    skipped: tuple[str, ...] = ()  # files that said that they should be skipped as a whole
 
     def write(self, path: Path) -> None:
         """As JSON."""
@@ -71,4 +72,5 @@ class SideReport:
             told["outside"],
             told["suspect"],
             tuple(told["uncollected"]),
+            tuple(told["skipped"]),
         )

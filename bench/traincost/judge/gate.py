@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from traincost.data.errors import BadInputError
 from traincost.data.record import Record
+from traincost.judge.alone import NOT_COMPARED, ON_BASE, why_alone
 from traincost.judge.counts import exact_lines
 from traincost.judge.line import (
     BAD_INPUT,
@@ -119,7 +120,7 @@ class _Gate:
 
     def take(self, case: Case) -> None:
         """Lines about the case as a whole, or about its metrics."""
-        absent = _presence(case, self.policy)
+        absent = _presence(case, self.policy, self.same_suites)
         if absent is None and not having(case.head, (*MEASURED, *FAILING)):
             return  # unavailable on both sides
         whole = absent or self._failure(case)
@@ -165,8 +166,10 @@ def _undecided(case: Case, policy: Policy) -> int:
     return INCONCLUSIVE if must else HELD
 
 
-def _presence(case: Case, policy: Policy) -> CaseVerdict | None:
+def _presence(case: Case, policy: Policy, same_suites: bool) -> CaseVerdict | None:
     """The line of a case that stands on one side only."""
+    if (why := why_alone(case)) is not None:
+        return _alone(case, policy, why)
     if not case.base:
         if having(case.head, FAILING):
             code = REGRESSION if policy.is_required(case.case_id) else HELD
@@ -174,6 +177,11 @@ def _presence(case: Case, policy: Policy) -> CaseVerdict | None:
             return _whole(case, policy, Outcome.FAILED, reason, code)
         if not having(case.head, MEASURED):
             return _missing(case, policy, "unavailable on HEAD, not on BASE")
+        if same_suites and policy.is_required(case.case_id):
+            reason = (
+                "on HEAD only, with the same suites: BASE's code has no such case, or does not fit"
+            )
+            return _whole(case, policy, Outcome.NOT_COMPARABLE, reason, INCONCLUSIVE)
         return _whole(case, policy, Outcome.NEW, "on HEAD only: nothing to compare with", HELD)
     if not case.head:
         return _missing(case, policy, "on BASE only")
@@ -184,6 +192,15 @@ def _presence(case: Case, policy: Policy) -> CaseVerdict | None:
         where = "on both sides" if both else "on HEAD, not on BASE"
         return _missing(case, policy, f"unavailable {where}")
     return None
+
+
+def _alone(case: Case, policy: Policy, why: str) -> CaseVerdict:
+    """The line of a case that an A/B met on one side only."""
+    if why.startswith(ON_BASE):
+        return _missing(case, policy, why)
+    if why.startswith(NOT_COMPARED):
+        return _whole(case, policy, Outcome.NOT_COMPARABLE, why, _undecided(case, policy))
+    return _whole(case, policy, Outcome.NEW, why, HELD)
 
 
 def _missing(case: Case, policy: Policy, reason: str) -> CaseVerdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from traincost.data.errors import BadInputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from traincost.ab.collected import Collected
     from traincost.ab.run import Measured, Progress
     from traincost.ab.schedule import Estimate
     from traincost.ab.trees import Trees
@@ -42,7 +43,12 @@ def sides_lines(trees: Trees) -> list[str]:
     shared = f"suites from {trees.suites_from}: {len(trees.shared)} files on both sides"
     if trees.replaced:
         shared += f", {len(trees.replaced)} of them in place of others ({_some(trees.replaced)})"
-    return [*lines, shared]
+    empty = [
+        f"{tree.name.upper()}: submodule {path} is empty: this checkout has none to fill it from"
+        for tree in (trees.base, trees.head)
+        for path in tree.empty
+    ]
+    return [*lines, *empty, shared]
 
 
 def plan_lines(
@@ -64,9 +70,10 @@ def plan_lines(
     return lines
 
 
-def alone_lines(alone: Mapping[str, str]) -> list[str]:
-    """Cases that cannot be compared."""
-    return [f"{case}: {why}" for case, why in sorted(alone.items())]
+def alone_lines(collected: Collected) -> list[str]:
+    """Suites and cases that cannot be compared."""
+    unfit = [f"BASE's code does not fit {file}" for file in collected.unfit]
+    return [*unfit, *(f"{case}: {why}" for case, why in sorted(collected.alone.items()))]
 
 
 def provenance_line(measured: Measured) -> str:

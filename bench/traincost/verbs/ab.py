@@ -7,8 +7,8 @@ import random
 import signal
 import sys
 import tempfile
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,11 @@ from traincost.data.errors import BadInputError
 from traincost.verbs.gate import add_output_options, add_policy_options, policy_of
 
 if TYPE_CHECKING:
+    from traincost.ab.collected import Collected
     from traincost.ab.run import Measured
-    from traincost.judge.gate import GateReport
+    from traincost.ab.trees import Trees
     from traincost.judge.policy import Policy
+    from traincost.judge.rule import Rule
 
 BASE, HEAD, TIME = "base", "head", "time_median_s"
 
@@ -79,11 +81,8 @@ def run(options: argparse.Namespace) -> int:
 
     policy = policy_of(options)
     folder: Path = options.output or Path("results") / f"ab-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise BadInputError(f"--output {folder}: {e.strerror}; expected a folder") from e
-    measured, chosen, alone = _measured(options, policy, folder)
+    with terminated_as_interrupted(), kept_if_it_ends(folder):
+        measured, chosen = _measured(options, policy, folder)
     _say(show.provenance_line(measured), *show.left_out_lines(measured))
     _say(f"rows in {folder}/base.csv and {folder}/head.csv")
     report = gate(
@@ -94,44 +93,15 @@ def run(options: argparse.Namespace) -> int:
         failed=measured.failed,
         same_suites=True,
     )
-    report = with_alone(report, alone, policy)
     write(report, options)
     return report.exit_code
 
 
-def with_alone(report: GateReport, alone: Mapping[str, str], policy: Policy) -> GateReport:
-    """The report with the cases that one side has: gone from HEAD, or new on it."""
-    from traincost.ab.run import ON_HEAD
-    from traincost.judge.line import HELD, REGRESSION, CaseVerdict, Outcome
-
-    lines = [
-        CaseVerdict(
-            case_id=case,
-            metric="",
-            verdict=Outcome.NEW if where.startswith(ON_HEAD) else Outcome.MISSING,
-            reason=where,
-            required=policy.is_required(case),
-            exit_code=HELD
-            if where.startswith(ON_HEAD) or not policy.is_required(case)
-            else REGRESSION,
-        )
-        for case, where in sorted(alone.items())
-    ]
-    missing = any(line.exit_code == REGRESSION for line in lines)
-    code = REGRESSION if missing else report.exit_code
-    return replace(report, verdicts=(*lines, *report.verdicts), exit_code=code)
-
-
-def _measured(
-    options: argparse.Namespace, policy: Policy, folder: Path
-) -> tuple[Measured, Policy, Mapping[str, str]]:
-    """Both sides, measured, the policy for the cases that were chosen, cases of one side."""
-    from traincost.ab.prepare import prepared
+def _measured(options: argparse.Namespace, policy: Policy, folder: Path) -> tuple[Measured, Policy]:
+    """Both sides, measured, and the policy for the cases that were chosen."""
     from traincost.ab.process import Sides
     from traincost.ab.run import AbRun, result_files
     from traincost.ab.trees import trees_of
-    from traincost.judge.policy import matches
-    from traincost.judge.sequential import resolvable_rel
     from traincost.machine.processor import measuring_cpus
     from traincost.show import ab as show
 
@@ -143,39 +113,86 @@ def _measured(
     arguments, suites = pytest_arguments(options.rest, options.k)
     seed = random.randrange(2**32) if options.seed is None else options.seed
     with (
-        terminated_as_interrupted(),
         trees_of(options.base, options.head, options.suites_from, suites, Path.cwd()) as trees,
         tempfile.TemporaryDirectory(prefix="traincost-ab-") as scratch,
     ):
         _say(*show.sides_lines(trees), f"seed {seed}")
-        pythons: dict[str, str] = dict.fromkeys((BASE, HEAD), sys.executable)
-        if options.prepare is not None:
-            for side in pythons:
-                _say(f"preparing {side.upper()}: {options.prepare}")
-                pythons[side] = prepared(trees.of(side), options.prepare, Path(scratch))
+        pythons = _pythons(trees, options.prepare, Path(scratch))
         sides = Sides(trees, arguments, Path(scratch), options.threads, pythons)
         ab = AbRun(sides, budget_s, cpus, random.Random(seed), result_files(folder))
-        cases, alone, expected = ab.collect()
-        chosen = policy.among(cases)
+        collected = ab.collect()
+        _say(*show.alone_lines(collected))
+        chosen = policy.among((*collected.cases, *collected.alone))
         if options.k is None and not options.rest:  # nobody left a required case out
-            gone = tuple(g for g in policy.required if not any(matches(g, c) for c in alone))
-            chosen = replace(chosen, required=tuple(dict.fromkeys((*chosen.required, *gone))))
-        rules = {case: rule for case in cases if (rule := chosen.rule_for(case, TIME))}
-        if not rules:
-            raise BadInputError(
-                f"{policy.source} turns the time of all {len(cases)} cases off; expected one that "
-                "is gated"
-            )
-        _say(*show.alone_lines(alone))
-
-        def resolvable(pairs: int, spread_rel: float) -> float:
-            return resolvable_rel(
-                policy.rule, n_cases=len(rules), n_pairs=pairs, spread_rel=spread_rel
-            )
-
-        _say(*show.plan_lines(policy.rule, expected, budget_s, resolvable))
+            chosen = replace(chosen, required=policy.required)
+        rules = _rules(chosen, collected)
+        _say(*_plan_lines(chosen, len(rules), collected, budget_s))
         with show.progress_shown() as ab.tell:
-            return ab.measure(rules), chosen, alone
+            return ab.measure(rules), chosen
+
+
+def _pythons(trees: Trees, command: str | None, scratch: Path) -> dict[str, str]:
+    """The Python of each side: this one, or that of the environment that `--prepare` makes."""
+    from traincost.ab.prepare import prepared
+
+    pythons: dict[str, str] = dict.fromkeys((BASE, HEAD), sys.executable)
+    if command is not None:
+        for side in pythons:
+            _say(f"preparing {side.upper()}: {command}")
+            pythons[side] = prepared(trees.of(side), command, scratch)
+    return pythons
+
+
+def _rules(policy: Policy, collected: Collected) -> dict[str, Rule]:
+    """The rule of each case whose time is gated."""
+    rules = {case: rule for case in collected.cases if (rule := policy.rule_for(case, TIME))}
+    if not rules:
+        raise BadInputError(
+            f"{policy.source} turns the time of all {len(collected.cases)} cases off; expected one "
+            "that is gated"
+        )
+    return rules
+
+
+def _plan_lines(policy: Policy, n_cases: int, collected: Collected, budget_s: float) -> list[str]:
+    """What the budget can resolve."""
+    from traincost.judge.sequential import resolvable_rel
+    from traincost.show.ab import plan_lines
+
+    def resolvable(pairs: int, spread_rel: float) -> float:
+        return resolvable_rel(policy.rule, n_cases=n_cases, n_pairs=pairs, spread_rel=spread_rel)
+
+    return plan_lines(policy.rule, collected.expected, budget_s, resolvable)
+
+
+@contextmanager
+def kept_if_it_ends(folder: Path) -> Generator[None]:
+    """A folder for the rows of both sides. Where nothing comes of it, nothing is left of it.
+
+    BadInputError where it can't be made, or has rows of both sides already.
+    """
+    files = [folder / f"{side}.csv" for side in (BASE, HEAD)]
+    for file in files:
+        if file.exists():
+            raise BadInputError(
+                f"--output {folder}: has a {file.name} already; expected a folder without the "
+                "results of another A/B"
+            )
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise BadInputError(f"--output {folder}: {e.strerror}; expected a folder") from e
+    try:
+        yield
+    except BaseException:
+        for file in files:
+            file.unlink(missing_ok=True)
+            file.with_name(f".{file.name}.tmp").unlink(missing_ok=True)
+        for place in made:
+            with suppress(OSError):  # somebody else has put something there
+                place.rmdir()
+        raise
 
 
 def pytest_arguments(given: list[str], k: str | None) -> tuple[list[str], list[str]]:
