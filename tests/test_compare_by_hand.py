@@ -49,7 +49,7 @@ def times(rows: list[dict[str, Any]]) -> Compared:
     for row in rows:
         if (row["section"], row["metric"]) == ("comparison", "time_median_s"):
             assert row["case"] not in found
-            found[row["case"]] = tuple(row[name] for name in names)  # type: ignore[assignment]
+            found[row["case"]] = tuple(row[name] for name in names)
     return found
 
 

@@ -26,6 +26,7 @@ from traincost.show.gate import (
     write,
 )
 from traincost.show.junit import junit_xml
+from traincost.show.log import defused
 from traincost.show.tables import code_span
 
 EVIL = (
@@ -162,10 +163,10 @@ def test_a_name_cannot_give_github_a_command() -> None:
         properties = line.split("title=")[1].partition("::")[0]
         assert ":" not in properties and "," not in properties
     for fmt in ("table", "csv", "json", "markdown"):
-        text = github.defused(gate_text(report, fmt))
+        text = defused(gate_text(report, fmt))
         assert not re.search(r"(^|[\r\n])\s*::", text) and "##[" not in text
     for start in ("", "\r", "a\n  ", "\n\u2003", "a\r\n"):
-        assert "::" not in github.defused(f"{start}::error::x").partition("error")[0]
+        assert "::" not in defused(f"{start}::error::x").partition("error")[0]
 
 
 def test_what_is_said_beside_a_report_is_no_command_either(

@@ -15,7 +15,7 @@ from report_rows import everything, page_of, run_of, sizes, two_commits, two_mac
 from two_machines import A100, H100, row, write
 
 from traincost.cli import main
-from traincost.data.ranges import POSITIVE
+from traincost.data.ranges import DIVIDED, LEAST, MOST, POSITIVE
 from traincost.data.record import COLUMNS
 from traincost.show.report.content import MOST_MARKS
 from traincost.show.report.page import SECTIONS
@@ -239,6 +239,8 @@ def extreme(rng: random.Random) -> dict[str, object]:
         if kind is str or name == "schema":
             continue
         value = rng.choice(EXTREMES)
+        if name in DIVIDED and value:
+            value = min(max(value, LEAST), MOST)
         if kind is int:
             value = int(min(value, 2**62))
         found[name] = None if rng.random() < 0.2 else value or (1 if name in POSITIVE else 0)

@@ -3,7 +3,7 @@
 A verb is an entry of `VERBS`: its name, a line of help, a function that adds its options, and one
 that runs it and returns the exit code. What a verb needs is imported inside it, so that `--help`
 costs no torch, pandas or scipy. Exit codes: 0 held, 1 regression, 2 bad input or usage, 3
-inconclusive.
+inconclusive, and 70 where traincost itself failed, which is no verdict.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import argparse
 import io
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """As shells have it: 128 + SIGINT."""
+FAILED_ITSELF = 70
+"""As sysexits.h has it: an internal software error. Python's own 1 would be a regression."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +67,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = verb.run(options)
         _flush()
     except BadInputError as e:
-        from traincost.show.github import for_log
-
-        print(for_log(f"traincost {verb.name}: {e}"), file=sys.stderr)
+        _fail(f"traincost {verb.name}: {e}")
         return 2
     except BrokenPipeError:  # `| head`: whoever read has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         return 0
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as e:  # a full disk, no rights, no more files or processes
+        _fail(f"traincost {verb.name}: {type(e).__name__}: {e}")
+        with suppress(OSError):  # it may be standard output that is full
+            _flush()
+            return 2
+        _close_output()
+        return 2
+    except Exception as e:
+        _fail(_told(verb.name, e))
+        return FAILED_ITSELF
     return code
+
+
+def _told(verb: str, error: Exception) -> str:
+    """The traceback, and that there is no verdict."""
+    said = f"{type(error).__name__} in traincost {traincost.__version__} itself"
+    trace = "".join(traceback.format_exception(error))
+    return f"{trace}traincost {verb}: {said}, which is to be reported; nothing was decided"
+
+
+def _fail(message: str) -> None:
+    """To people, and to nothing that runs or steers."""
+    from traincost.show.log import for_log, printable
+
+    _write_error(for_log(printable(message)) + "\n")
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -86,6 +112,12 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 def _flush() -> None:
     if sys.stdout is not None:  # it was closed
         sys.stdout.flush()
+
+
+def _close_output() -> None:
+    """What is left in the buffer would make Python's own exit code, 120."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from traincost.data.cells import EXPECTED, LARGEST_INTEGER
 from traincost.data.errors import BadInputError
 from traincost.data.plain import categorical, missing
-from traincost.data.ranges import range_fault
+from traincost.data.ranges import ends_fault
 from traincost.data.record import REQUIRED, SCHEMA, Status, column_type
 from traincost.data.results import check_header
 from traincost.data.text import LONGEST_LINE, MOST_COLUMNS
@@ -148,10 +148,10 @@ class _Column:
             at = int(bad.argmax())
             raise self._fault(at, f"{values[at]:.15g}: expected {EXPECTED[kind or float]}")
         if valid.any():
-            at = int(np.nanargmin(values))
-            expected = range_fault(self.name, float(values[at]))
-            if expected:
-                raise self._fault(at, f"{values[at]:.15g}: expected {expected}")
+            fault = ends_fault(self.name, float(np.nanmin(values)), float(np.nanmax(values)))
+            if fault is not None:
+                at = int((values == fault[0]).argmax())
+                raise self._fault(at, f"{fault[0]:.15g}: expected {fault[1]}")
         if self.name == "schema" and (values != SCHEMA).any():
             at = int((values != SCHEMA).argmax())
             said = f"{values[at]:.15g}; expected {SCHEMA}, the one this version reads and writes"

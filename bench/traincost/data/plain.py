@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traincost.data.cells import read_cell
-from traincost.data.ranges import range_fault
+from traincost.data.ranges import ends_fault
 from traincost.data.record import REQUIRED, SCHEMA, Status, column_type
 from traincost.data.results import check_header
 
@@ -147,7 +147,7 @@ def _floats(name: str, cells: Any) -> Floats | None:
     if not known.size:
         return values
     lowest, highest = float(known.min()), float(known.max())
-    if range_fault(name, lowest) or not (abs(lowest) < np.inf and abs(highest) < np.inf):
+    if ends_fault(name, lowest, highest) or not (abs(lowest) < np.inf and abs(highest) < np.inf):
         return None
     return values
 
@@ -166,7 +166,8 @@ def _integers(name: str, texts: list[str], codes: npt.NDArray[np.int64]) -> Floa
     if not _INTEGERS.fullmatch("\n".join([*texts, ""])):
         return None
     numbers = np.array([*map(int, texts), np.nan], dtype=float)
-    if len(texts) and range_fault(name, float(numbers[:-1].min())):
+    known = numbers[:-1]
+    if len(texts) and ends_fault(name, float(known.min()), float(known.max())):
         return None
     return numbers[codes]  # code -1 is NaN
 

@@ -1,4 +1,4 @@
-"""Which numbers a column can hold: no time is zero, and no count negative.
+"""Which numbers a column can hold: no time is zero, no count negative, and no ratio endless.
 
 A number outside its range is bad input, named to the cell, and never part of a result. So is a
 column that holds a known quantity in another unit: `time_median_ms` would be a column of unknown
@@ -22,6 +22,9 @@ POSITIVE = frozenset(
 NON_NEGATIVE = (
     frozenset(name for name, kind in COLUMNS.items() if kind is not str) - POSITIVE - _SIGNED
 )
+DIVIDED = POSITIVE | {"gpu_energy_j", "cpu_energy_j", "energy_to_target_j"}
+"""Whose ratios are formed; those, and the mean of two, must be numbers that a cell can hold."""
+LEAST, MOST = 1e-100, 1e100
 _UNIT = re.compile(r"(_mean|_max|_per)?_(s|j|w|hz|c|bytes|rel)$")
 _OTHER_UNITS = (
     *("ms", "us", "ns", "sec", "seconds", "min", "mj", "uj", "kj", "wh", "kwh", "mw", "kw"),
@@ -35,6 +38,16 @@ def range_fault(column: str, value: float) -> str | None:
         return "a number above 0"
     if column in NON_NEGATIVE and value < 0:
         return "0 or more"
+    if column in DIVIDED and value and not LEAST <= value <= MOST:
+        return f"a number from {LEAST:g} to {MOST:g}"
+    return None
+
+
+def ends_fault(column: str, lowest: float, highest: float) -> tuple[float, str] | None:
+    """Of a whole column, by its ends: the value that cannot be, and what was expected."""
+    for value in (lowest, highest):
+        if expected := range_fault(column, value):
+            return value, expected
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from traincost.judge.policy import TIME, Policy
-from traincost.judge.replay import Pairs, looks_for, planned_pairs, replay
+from traincost.judge.replay import Pairs, looks_for, most_pairs_of, replay
 from traincost.judge.rule import Judged, Rule, judge_cases, judge_unpaired
 from traincost.judge.samples import Sample
 from traincost.judge.unpaired import typical_run_sd
@@ -62,7 +62,7 @@ def _replayed(
     n_cases = len(samples) + len(counted)
     rows = [r for s in samples for r in (*s.case.base, *s.case.head)]
     last = max(pairs.last for pairs in everything.values())
-    looks = looks_for(planned_pairs(rows), last)
+    looks = looks_for(most_pairs_of(rows), last)
 
     def judged(cases: Mapping[str, Pairs], n_cases: int) -> dict[str, Judged]:
         share = len(cases) / max(1, n_cases)

@@ -8,7 +8,6 @@ share of the error that depends on that number. So it is noted in the rows (`pai
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,9 +17,7 @@ from traincost.judge.family import Family
 from traincost.judge.policy import TIME
 from traincost.judge.rule import Judged, Rule
 from traincost.judge.sequential import Looks
-from traincost.judge.sides import FAILING, Case, note_of
-
-_PLANNED = re.compile(r"one of at most (\d+)")
+from traincost.judge.sides import FAILING, Case, planned_pairs
 
 
 @dataclass(frozen=True)
@@ -38,13 +35,9 @@ def with_plan(record: Record, most_pairs: int) -> Record:
     return replace(record, notes="; ".join(filter(None, [record.notes, note])))
 
 
-def planned_pairs(records: Iterable[Record]) -> int | None:
+def most_pairs_of(records: Iterable[Record]) -> int | None:
     """How many pairs were planned; None where no row tells."""
-    for record in records:
-        match = _PLANNED.fullmatch(note_of(record, "pair") or "")
-        if match is not None:
-            return int(match[1])
-    return None
+    return next((n for n in map(planned_pairs, records) if n is not None), None)
 
 
 def is_paired(case: Case) -> bool:

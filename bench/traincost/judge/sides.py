@@ -6,6 +6,7 @@ about the code. What is counted (`exact.py`) is right in them, too.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ MACHINE = (
     *("threads", "commit"),
 )
 """Columns of the machine and its software in which two sides may differ."""
+MOST_PAIRS = 10**6
+_PLANNED = re.compile(r"one of at most (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def checked(records: Sequence[Record], side: str) -> None:
         if (record.run_id, record.case_id) in seen:
             raise BadInputError(f"{where}: there twice; expected one row per case and run")
         seen.add((record.run_id, record.case_id))
+        planned_pairs(record, side)
         for metric in STATISTICAL:
             value = getattr(record, metric)
             if value is not None and not value > 0:
@@ -119,6 +123,25 @@ def note_of(record: Record, column: str) -> str | None:
         if name == column:
             return reason
     return None
+
+
+def planned_pairs(record: Record, side: str = "") -> int | None:
+    """How many pairs an A/B planned, by the note on `pair`; None where the row does not tell.
+
+    Raises:
+        BadInputError: a number that cannot be; `side` is the file, or the side, that is named.
+    """
+    note = note_of(record, "pair")
+    match = _PLANNED.fullmatch(note or "")
+    if match is None:
+        return None
+    number = match[1] if match[1].isdecimal() and len(match[1]) <= len(str(MOST_PAIRS)) else "0"
+    if not 1 <= int(number) <= MOST_PAIRS:
+        raise BadInputError(
+            f"{side}, run {record.run_id!r}, case {record.case_id!r}, column notes: "
+            f"'pair: {str(note)[:60]}'; expected a number of pairs from 1 to {MOST_PAIRS:,}"
+        )
+    return int(number)
 
 
 def left_out_text(case: Case) -> list[str]:

@@ -26,6 +26,7 @@ from traincost.judge.line import (
 from traincost.judge.policy import STATISTICAL
 from traincost.show import github
 from traincost.show.junit import junit_xml
+from traincost.show.log import defused, is_running
 from traincost.show.tables import Format, Row, code_span, render
 from traincost.show.units import amount
 
@@ -55,11 +56,12 @@ def write(
     `options` has `format`, `junit` and `markdown`. BadInputError if a file can't be written; what
     can be told has been told by then.
     """
-    shown = github.defused if github.is_running(environ) else str
+    running = is_running(environ)
+    shown = defused if running else str
     print(shown(gate_text(report, options.format)), end="", flush=True)
     if options.format in ("csv", "json"):
         print(shown("\n".join([headline(report), *note_lines(report)])), file=sys.stderr)
-    if github.is_running(environ):
+    if running:
         github.announce(report, headline(report), comment(report), environ)
     _write(options.junit, "--junit", lambda: junit_xml(report))
     _write(options.markdown, "--markdown", lambda: comment(report))

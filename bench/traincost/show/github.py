@@ -2,14 +2,11 @@
 
 Annotations are workflow commands (`::error title=…::…`). The runner takes them from stderr as well
 as from stdout (its ScriptHandler), so they go to stderr and leave the report alone. Names of cases
-are written by whoever opened the pull request: they are escaped, and no line of the report can be a
-command.
+are written by whoever opened the pull request: they are escaped.
 """
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,12 +21,6 @@ UNDECIDED = (
     Outcome.FAILED,
 )
 LARGEST_SUMMARY_BYTES = 2**20
-_COMMAND = re.compile(r"((?:^|[\r\n])\s*):(?=:)")
-
-
-def is_running(environ: Mapping[str, str]) -> bool:
-    """Whether this is a step of GitHub Actions."""
-    return environ.get("GITHUB_ACTIONS") == "true"
 
 
 def announce(report: GateReport, title: str, comment: str, environ: Mapping[str, str]) -> None:
@@ -85,16 +76,6 @@ def command(name: str, title: str, message: str) -> str:
 
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def defused(text: str) -> str:
-    """The same text with a zero-width space where a line would be a command to the runner."""
-    return _COMMAND.sub("\\1:\u200b", text).replace("##[", "##\u200b[")
-
-
-def for_log(text: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Text that a step prints: defused where GitHub's runner reads it."""
-    return defused(text) if is_running(environ) else text
 
 
 def _append(file: Path, text: str) -> str | None:

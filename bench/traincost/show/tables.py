@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Literal, get_args
 
 from traincost.data.cells import csv_line, write_cell
+from traincost.show.log import printable
 
 Format = Literal["table", "csv", "json", "markdown"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -110,7 +111,7 @@ def _shown(cell: Cell) -> str:
         return _yes_or_no(cell)
     if isinstance(cell, float):
         return f"{cell:.4g}"
-    return " ".join(str(cell).split())
+    return printable(" ".join(str(cell).split()))
 
 
 def _yes_or_no(cell: bool) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from traincost.data.cells import csv_line, write_cell
 from traincost.data.errors import BadInputError
+from traincost.show.log import printable
 from traincost.show.tables import Cell, Format, Row, render
 from traincost.show.units import amount
 from traincost.watch import Watched
@@ -68,14 +69,8 @@ def _section(name: str, use: HostUse | GpuUse, for_people: bool) -> list[Row]:
 
 def _shown_command(text: str) -> str:
     """Its beginning, and escaped what would steer a terminal or is no text."""
-    shown = "".join(
-        c if c.isprintable() or c in "\n\t" else _escaped(c) for c in text[:LONGEST_COMMAND]
-    )
+    shown = printable(text[:LONGEST_COMMAND])
     return shown if len(text) <= LONGEST_COMMAND else f"{shown} ... ({len(text)} characters)"
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
 
 
 def _amount(name: str, value: Cell) -> Cell:

@@ -234,7 +234,7 @@ def terminated_as_interrupted() -> Generator[None]:
 
 def _say(*lines: str) -> None:
     """For people, beside the output; nothing of it is a command to GitHub's runner."""
-    from traincost.show.github import for_log
+    from traincost.show.log import for_log, printable
 
     for line in lines:
-        print(for_log(line), file=sys.stderr)
+        print(for_log(printable(line)), file=sys.stderr)

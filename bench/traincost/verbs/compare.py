@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     from traincost.judge.derived import BASELINES, costs, speedups
     from traincost.judge.lines import METRICS
     from traincost.show.compare import shown
-    from traincost.show.github import for_log
+    from traincost.show.log import for_log
     from traincost.show.strips import charts
 
     if options.limit < 0:

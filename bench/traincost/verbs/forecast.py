@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     from traincost.judge.forecast.plan import Request, forecast
     from traincost.judge.forecast.points import Wanted, choose, kinds
     from traincost.show.forecast import shown
-    from traincost.show.github import for_log
+    from traincost.show.log import for_log
 
     tokens = _optional(options.tokens, "--tokens")
     batch = _optional(options.batch, "--batch")

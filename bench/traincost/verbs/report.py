@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     """Read, judge, draw, write; the exit code."""
     import numpy as np
 
-    from traincost.show.github import for_log
+    from traincost.show.log import for_log
     from traincost.show.report.figures import png, svg_file
     from traincost.show.report.page import page
     from traincost.show.units import amount
