@@ -102,8 +102,27 @@ def read_blocks(
 ) -> Iterator[tuple[Source, pd.DataFrame]]:
     """The `wanted` columns and `line`, in the order of `files`; what a file lacks goes to `notes`.
 
-    A CSV is one frame, a Parquet file one or several.
+    A CSV is one frame, a Parquet file one or several, a file without rows none.
+
+    Raises:
+        BadInputError: the files of one argument have no row, those of another have.
     """
+    told: set[Path] = set()
+    for file, frame in _blocks(files, wanted, notes):
+        if len(frame):
+            told.add(file.path)
+            yield file, frame
+    silent = [file for file in files if file.path not in told]
+    spoken = {file.argument for file in files if file.path in told}
+    for file in silent if spoken else ():
+        if file.argument not in spoken:
+            raise BadInputError(f"{file.argument}: no row; expected results of one case at least")
+    notes += [f"{file.path}: no row" for file in silent]
+
+
+def _blocks(
+    files: Sequence[Source], wanted: Sequence[str], notes: list[str]
+) -> Iterator[tuple[Source, pd.DataFrame]]:
     for kind, group in groupby(files, lambda file: file.kind):
         together = list(group)
         if kind == "csv":

@@ -36,12 +36,25 @@ class Spill:
     def __init__(self, codes: Sequence[str], floats: Sequence[str], n_parts: int) -> None:
         self._types = {**dict.fromkeys(codes, "<i4"), **dict.fromkeys(floats, "<f8")}
         self._n_rows = [0] * n_parts
-        self._folder = tempfile.TemporaryDirectory(prefix="traincost-")
         self._files: list[IO[bytes]] = []
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="traincost-")
+        except OSError as e:
+            raise BadInputError(
+                f"{e}; expected a folder for the rows that are put aside (TMPDIR can name one)"
+            ) from e
 
     def __enter__(self) -> Spill:
-        names = [Path(self._folder.name, str(part)) for part in range(len(self._n_rows))]
-        self._files = [name.open("w+b", buffering=_BUFFER) for name in names]
+        for part in range(len(self._n_rows)):
+            name = Path(self._folder.name, str(part))
+            try:
+                self._files.append(name.open("w+b", buffering=_BUFFER))
+            except OSError as e:
+                self._close()
+                raise BadInputError(
+                    f"{name}: {e.strerror}; expected {len(self._n_rows)} files to put rows aside "
+                    "in, open at once (`ulimit -n` tells how many may be)"
+                ) from e
         return self
 
     def __exit__(
@@ -50,6 +63,9 @@ class Spill:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         for file in self._files:
             with suppress(OSError):  # the disk is full
                 file.close()
