@@ -124,10 +124,13 @@ def test_a_side_that_hangs_is_ended_and_named_and_nothing_is_left(tmp_path: Path
     assert not processes_in(scratch)
 
 
-def test_a_budget_without_room_is_refused_with_what_it_would_take(slower: Path) -> None:
+def test_a_budget_without_room_is_refused_with_what_it_would_take_and_leaves_no_rows(
+    slower: Path,
+) -> None:
     said = run_ab(slower, "base", "--budget", "1s")
     assert said.code == 2
     assert "--budget 1 s: a pair takes" in said.errors
+    assert not (slower / "results").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -149,8 +152,10 @@ def test_an_interruption_leaves_nothing_running_and_nothing_behind(
             if "s a pair" in line:
                 break
         time.sleep(1.0)  # into the first pair
+        assert (slower / "out").is_dir()
         ab.send_signal(number)
         assert ab.wait(60) == 130
+    assert not (slower / "out").exists()
     assert list(scratch.iterdir()) == []
     assert len(git(slower, "worktree", "list").splitlines()) == 1
     assert not processes_in(scratch)

@@ -8,6 +8,7 @@ import pytest
 
 from traincost.ab.trees import Trees, import_roots, trees_of
 from traincost.data.errors import BadInputError
+from traincost.show.ab import sides_lines
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -176,6 +177,50 @@ def test_submodules_are_there_at_the_commit_of_each_side_and_nothing_is_left(
     assert not trees.base.folder.exists()
     assert len(git(checkout, "worktree", "list").splitlines()) == 1
     assert git(checkout, "status", "--porcelain") == ""
+
+
+@pytest.fixture
+def with_submodule(checkout: Path, tmp_path: Path) -> Path:
+    """The checkout, whose `slow` has a submodule `inner`."""
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    git(inner, "init", "-q")
+    (inner / "text").write_text("one")
+    git(inner, "add", ".")
+    git(inner, "commit", "-qm", "one")
+    local = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add")
+    git(checkout, *local, str(inner), "inner")
+    git(checkout, "commit", "-qm", "inner")
+    git(checkout, "tag", "-f", "slow")
+    return checkout
+
+
+def test_a_submodule_that_the_checkout_has_not_got_is_named(with_submodule: Path) -> None:
+    git(with_submodule, "rm", "-q", "inner")
+    git(with_submodule, "commit", "-qm", "without it")
+    with trees_of("slow", None, "head", ["suites"], with_submodule) as trees:
+        assert (trees.base.empty, trees.head.empty) == (("inner",), ())
+        said = sides_lines(trees)
+    assert "BASE: submodule inner is empty: this checkout has none to fill it from" in said
+
+
+def test_an_untracked_file_in_a_submodule_is_allowed_and_a_changed_one_is_not(
+    with_submodule: Path,
+) -> None:
+    (with_submodule / "inner/untracked").write_text("")
+    laid_out(with_submodule)
+    (with_submodule / "inner/text").write_text("two")
+    with pytest.raises(BadInputError, match=r"not committed \(inner\)"):
+        laid_out(with_submodule)
+
+
+def test_suites_that_only_head_has_are_told_apart(checkout: Path) -> None:
+    (checkout / "suites/test_two.py").write_text("# of HEAD\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-qm", "two")
+    trees, _ = laid_out(checkout)
+    assert trees.shared == ("suites/test_one.py", "suites/test_two.py")
+    assert trees.new == ("suites/test_two.py",)
 
 
 def test_a_bare_repository_is_said(checkout: Path, tmp_path: Path) -> None:

@@ -87,26 +87,6 @@ def test_a_workflow_pins_its_actions_and_asks_for_as_little_as_it_can(text: str)
     assert "pull_request_target" not in text
 
 
-@pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize(
-    ("base", "is_kept"),
-    [(None, False), ("[project]\nname = 'x'", False), ("[tool.traincost.gate.thresholds]\n", True)],
-)
-def test_a_base_without_a_policy_gets_an_empty_one(
-    text: str, base: str | None, is_kept: bool, tmp_path: Path
-) -> None:
-    file = tmp_path / "policy.toml"
-    if base is not None:
-        file.write_text(base)
-    lines = re.findall(r"^ +(grep .*)$", text, re.M)
-    assert len(lines) == text.count("--policy")
-    for line in lines:
-        shell = ["sh", "-c", f'policy="{file}"\n{line}']
-        subprocess.run(shell, check=True, capture_output=True)
-        assert (file.read_text() == base) == is_kept
-        assert read_policy(file).required == ()
-
-
 def test_the_comment_is_found_by_the_marker_that_the_report_begins_with() -> None:
     (cpu,) = (w.read_text() for w in WORKFLOWS if w.stem == "gate-cpu")
     assert f'startswith("{MARKER}")' in cpu
