@@ -64,7 +64,7 @@ def test_a_case_that_fails_stops_no_other_whatever_the_project_says(
     (folder / "suites/test_nap.py").write_text(broken)
     commit(folder, "broken")
     monkeypatch.chdir(folder)
-    pythons = dict.fromkeys((BASE, HEAD), sys.executable)
+    pythons: dict[str, str] = dict.fromkeys((BASE, HEAD), sys.executable)
     with trees_of("HEAD", "HEAD", "head", ["suites"], folder) as trees:
         sides = Sides(trees, ["suites", "-x"], tmp_path, 1, pythons)
         cases = ("nap/nap[kind=a]", "nap/nap[kind=b]")
