@@ -123,17 +123,22 @@ def cross_entropy_backward_kernel(
 def scale_rows_kernel(
     x_ptr: tl.tensor,  # (n_rows, n_cols)
     factor_ptr: tl.tensor,  # (n_rows,) if PER_ROW, else ()
+    target_ptr: tl.tensor,  # (n_rows,)
     n_cols: tl.tensor,
+    ignore_index: tl.tensor,
     PER_ROW: tl.constexpr,
     BLOCK: tl.constexpr,
     VEC: tl.constexpr,
     ALIGNED: tl.constexpr,
     STAGES: tl.constexpr,
 ) -> None:
-    """Multiply a row in place; by 1, nothing is read or written."""
+    """Multiply a row in place; by 1, or where it is ignored, nothing is read or written.
+
+    An ignored row stays 0, whatever the factor: 0 · inf is none.
+    """
     row = tl.program_id(0).to(tl.int64)
     factor = _factor(factor_ptr, row, PER_ROW)
-    if factor != 1.0:
+    if (factor != 1.0) & (tl.load(target_ptr + row) != ignore_index):
         start, lead, n_chunks = row_body(row, n_cols, VEC, ALIGNED)  # pyright: ignore
         chunk = tl.arange(0, BLOCK // VEC)
         for first in tl.range(0, n_chunks, BLOCK // VEC, num_stages=STAGES):

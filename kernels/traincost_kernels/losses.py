@@ -159,17 +159,19 @@ def _rows_launch(
 def scale_launches(
     x: Tensor,  # (..., n_cols)
     factor: Tensor,  # () or (...)
+    target: Tensor,  # (...)
+    ignore_index: int,
 ) -> tuple[Launch, ...]:
-    """Launches that multiply x in place; where the factor is 1 they move nothing."""
+    """Launches that multiply x in place; they move nothing of ignored rows and where it is 1."""
     tiling = chunked_rows(x)
     return (
         Launch(
             kernel=scale_rows_kernel,
             grid=(tiling.n_rows,),
-            arguments=(x, factor, tiling.n_cols),
+            arguments=(x, factor, target, tiling.n_cols, ignore_index),
             constants={**tiling.addressing, "STAGES": STAGES, "PER_ROW": factor.dim() > 0},
             num_warps=tiling.num_warps,
-            bytes_read=bytes_of(x, factor),
+            bytes_read=bytes_of(x, factor, target),
             bytes_written=bytes_of(x),
         ),
     )

@@ -68,8 +68,6 @@ def forward_launches(
     whole = whole_rows(x, FORWARD_SHORT_TILE)
     tensors = (x, residual, weight, bias, y, total, mean, rstd)
     read, written = bytes_of(x, residual, weight, bias), bytes_of(y, total, mean, rstd)
-    if mean is not None:
-        read += whole.n_rows * x.element_size()  # the pivot, a second time
     if _whole_row_bytes(whole, x) <= MAX_FORWARD_BYTES:
         return (
             Launch(

@@ -255,6 +255,21 @@ def test_in_place_launches_declare_three_accesses_an_element() -> None:
         assert moved / (8192 * 50257) == pytest.approx(least, rel=1e-3)
 
 
+@both_ops
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_an_ignored_row_has_gradient_zero_whatever_that_of_the_loss_is(
+    op: Loss, reduction: str, kernel_device: str
+) -> None:
+    """As where a sequence is all padding, and its mean 0 / 0."""
+    logits = torch.randn(3, 5, device=kernel_device, requires_grad=True)
+    target = torch.tensor([0, -100, 3], device=kernel_device)
+    loss = op(logits * 1, target, reduction=reduction)
+    loss.backward(torch.full_like(loss, math.nan))
+    assert logits.grad is not None
+    assert logits.grad[1].tolist() == [0.0] * 5
+    assert logits.grad[0].isnan().all()
+
+
 def test_the_ops_are_registered_soundly(kernel_device: str) -> None:
     values = inputs(3, 5, device=kernel_device)
     logits, target = values["logits"], values["target"]
@@ -266,4 +281,4 @@ def test_the_ops_are_registered_soundly(kernel_device: str) -> None:
     backward = (logits, target, top, logits.logsumexp(-1) - top, count, count.clone(), *options)
     torch.library.opcheck(ops.cross_entropy_backward, backward)
     torch.library.opcheck(ops.cross_entropy_, (logits.clone(), target, *options, True))
-    torch.library.opcheck(ops.scale_, (logits.clone(), count))
+    torch.library.opcheck(ops.scale_, (logits.clone(), count, target, -100))

@@ -142,6 +142,35 @@ def test_a_large_mean_costs_a_looped_row_no_accuracy(
     assert shifted.worst <= 2 * plain.eager_worst + 1e-6
 
 
+def without_first(x: Tensor) -> Tensor:
+    """Leaves y's first column out: an outlier's own y would hide errors of the others."""
+    return layer_norm(
+        x,
+        torch.ones_like(x[0]).index_fill(0, torch.zeros(1, dtype=torch.long, device=x.device), 0.0),
+    )
+
+
+def normalised_without_first(x: Tensor) -> Tensor:
+    weight = torch.ones_like(x[0]).index_fill(
+        0, torch.zeros(1, dtype=torch.long, device=x.device), 0.0
+    )
+    return F.layer_norm(x, x.shape[-1:], weight)
+
+
+@pytest.mark.parametrize("outlier", [100.0, 1e4, 1e10])
+@pytest.mark.parametrize("n_cols", [1024, 4099, 20001])
+def test_an_outlier_in_the_first_column_costs_the_others_no_accuracy(
+    n_cols: int, outlier: float, kernel_device: str
+) -> None:
+    """As the pivot of the row it would round them all to its own last bit."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, n_cols, generator=generator)
+    x[:, 0] = outlier
+    inputs = {"x": x.to(kernel_device)}
+    (first,) = compare(without_first, normalised_without_first, inputs, ())
+    assert first.worst <= 2 * first.eager_worst + 1e-7
+
+
 def normalised(x: Tensor) -> Tensor:
     return F.layer_norm(x, x.shape[-1:])
 

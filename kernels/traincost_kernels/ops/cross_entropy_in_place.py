@@ -8,8 +8,9 @@ Bytes an element in 2-byte dtypes: 6 in all (logits twice, gradient once), and 4
 gradient of the loss is not 1. Live memory: the logits alone, where `cross_entropy` has a gradient
 of their size beside them.
 
-In fp16 the gradient is rounded before a loss scaler multiplies it, so that small ones vanish: use
-`cross_entropy` there.
+The gradient is rounded to the dtype of the logits before that of the loss multiplies it, and then
+once more: where that is not 1, half-precision results are off by one more rounding than eager's. In
+fp16 small ones vanish before a loss scaler can save them: use `cross_entropy` there.
 """
 
 from typing import Any
@@ -50,8 +51,9 @@ def _cross_entropy(
 
 
 @torch.library.custom_op("traincost::scale_", mutates_args=("x",))
-def _scale(x: Tensor, factor: Tensor) -> None:
-    run("cross_entropy_", losses.scale_launches(x, factor.contiguous()))
+def _scale(x: Tensor, factor: Tensor, target: Tensor, ignore_index: int) -> None:
+    launches = losses.scale_launches(x, factor.contiguous(), target.contiguous(), ignore_index)
+    run("cross_entropy_", launches)
 
 
 @_cross_entropy.register_fake
@@ -69,7 +71,7 @@ def _(
 
 
 @_scale.register_fake
-def _(x: Tensor, factor: Tensor) -> None:
+def _(x: Tensor, factor: Tensor, target: Tensor, ignore_index: int) -> None:
     return None
 
 
@@ -84,7 +86,8 @@ class _InPlace(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, target: Tensor, *options: Any) -> Tensor:
         gradient = logits.detach()
         loss: Tensor = _cross_entropy(gradient, target, *options)
-        ctx.save_for_backward(gradient)
+        ctx.save_for_backward(gradient, target)
+        ctx.ignore_index = options[0]
         return loss
 
     @staticmethod
@@ -94,8 +97,10 @@ class _InPlace(torch.autograd.Function):
         if torch.is_grad_enabled():  # create_graph=True; once_differentiable would give zeros
             raise second_derivative_error("cross_entropy_")
         refuse_transforms("cross_entropy_", dloss)
-        (gradient,) = ctx.saved_tensors  # a second backward fails here: its version has changed
-        _scale(gradient, dloss)
+        gradient, target = (
+            ctx.saved_tensors
+        )  # a second backward fails here: its version has changed
+        _scale(gradient, dloss, target, ctx.ignore_index)
         return gradient, None, None, None, None, None, None
 
 
