@@ -11,9 +11,10 @@ Benefit: `grad_norm_ratio` at the start, `metric_trained_grad_norm_ratio` at the
 the norm of the gradient at the first layer over that at the last (`depth`), or of the last loss at
 the first step's input over that at the last step's (`time`). Near 1 it flows; at 1e-8 and below,
 single precision adds nothing to a weight any more; far above 1 it explodes. Exactly 0 in `time` is
-truncation, which cuts it. What it is good for: `loss_heldout` at the end of the same number of
-steps for all, `steps_to_target` at the first evaluation that meets the target, 2.30 being chance on
-digits and 5.55 on bytes. `status` `diverged`: a loss was no finite number.
+truncation, which cuts it, or 1024 steps of a bounded cell, after which double precision holds no
+more of it. What it is good for: `loss_heldout` at the end of the same number of steps for all,
+`steps_to_target` at the first evaluation that meets the target, 2.30 being chance on digits and
+5.55 on bytes. `status` `diverged`: a loss was no finite number.
 
 `metric_dead_unit_share`, `metric_trained_dead_unit_share`: hidden units whose activation has a
 slope below 0.001 on all samples held out; they learn nothing more.

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -24,8 +25,19 @@ from traincost.fixture import TrainCost
 from traincost.run_fixture import TrainRun
 from traincost.training import Budget, Training
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "results" / "README.md",
+]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
+DIFFICULTIES = " ".join(
+    f"suites/test_{name}.py"
+    for name in (
+        *("gradients", "optimizers", "learning_rate"),
+        *("data_requirements", "tuning", "efficiency"),
+    )
+)
 ELSEWHERE = {  # run by CI itself, or as main parts of other tests
     "traincost gate results/base results/head --exact-only",
     "traincost gate base.csv head.csv --junit gate.xml --markdown gate.md",
@@ -41,6 +53,10 @@ ELSEWHERE = {  # run by CI itself, or as main parts of other tests
     "pytest suites/test_machine.py suites/test_parameters.py suites/test_batch.py "
     "suites/test_dataset.py --cost-profile standard --cost-device cpu --cost-threads 1",
     "python tests/show_forecast.py --write results",
+    "python tests/write_difficulties_page.py",
+    f"pytest {DIFFICULTIES} --cost-profile standard",
+    f"pytest {DIFFICULTIES} --cost-profile standard --cost-device cpu --cost-threads 1"
+    " --cost-results reference",
     "pytest suites/test_parallel.py --cost-profile standard",
     "torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29400"
     " -m traincost.parallel suites/test_parallel.py --cost-profile full",
@@ -70,6 +86,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = benchmark_json(name, name, {"test_sort.py::test_sort": factor * 1e-3})
         (folder / f"{name}.json").write_text(text)
     write_liger(folder / "liger.csv")
+    shutil.copytree(ROOT / "results" / "reference", folder / "results" / "reference")
     write(folder / "cpu.csv", [*steps(), *peaks()])
     write(folder / "gpu.csv", peaks(slowness=0.01, machine_id="m2"))
     if importlib.util.find_spec("pyarrow"):

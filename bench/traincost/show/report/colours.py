@@ -49,17 +49,18 @@ def page_style() -> str:
     )
 
 
-def figure_style() -> str:
-    """The CSS of a figure alone, light, without custom properties: few programs know these."""
+def figure_style(colours: Mapping[str, str] = LIGHT) -> str:
+    """The CSS of a figure alone, without custom properties: few programs know these."""
     css = text_of("figure.css")
     css = re.sub(r"^\.s\d.*\n?", "", css, flags=re.M)
     css = re.sub(r"^.*var\(--c\).*\n?", "", css, flags=re.M)
     for i in range(8):
-        colour = LIGHT[f"s{i}"]
+        colour = colours[f"s{i}"]
         css += (
             f".m.s{i}, .band.s{i}, .bar.s{i} {{ fill: {colour}; }}\n"
             f".line.s{i}, .whisker.s{i}, .ring.s{i}, .m.hollow.s{i} {{ stroke: {colour}; }}\n"
-            f".m.hollow.s{i} {{ fill: {LIGHT['card']}; }}\n"
+            f".m.hollow.s{i} {{ fill: {colours['card']}; }}\n"
         )
-    css = re.sub(r"var\(--(\w+)\)", lambda m: LIGHT[m[1]], css)
+    css += f"svg .card {{ fill: {colours['card']}; }}\n"
+    css = re.sub(r"var\(--(\w+)\)", lambda m: colours[m[1]], css)
     return re.sub(r"font: 12px [^;]*;", "font-size: 12px; font-family: sans-serif;", css)

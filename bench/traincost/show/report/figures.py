@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from traincost.data.errors import BadInputError
-from traincost.show.report.colours import LIGHT, figure_style
+from traincost.show.report.colours import DARK, LIGHT, figure_style
 from traincost.show.report.content import Report, Section
 from traincost.show.report.html import Html, joined, tag
 from traincost.show.report.page import sections_of
@@ -36,13 +36,21 @@ def svg_file(report: Report, name: str) -> str:
             f"{', '.join(known) or 'none: nothing can be drawn'}"
         )
     figure = known[name]
-    inner = figure.draw(figure.width)
     title = figure.title or next(s.title for s in sections if figure in s.figures)
+    return framed(title, figure.draw(figure.width))
+
+
+def framed(title: str, inner: Html, *, follows_reader: bool = False) -> str:
+    """The text of an SVG file: a drawing on a card, under its title.
+
+    Light; `follows_reader` makes it dark where the reader's system is, for pages on a screen.
+    """
     width, height = (int(_attribute(inner, a)) for a in ("width", "height"))
+    dark = f"@media (prefers-color-scheme: dark) {{\n{figure_style(DARK)}}}\n"
     body = joined(
         (
-            tag("style", Html(figure_style())),
-            tag("rect", width="100%", height="100%", fill=LIGHT["card"]),
+            tag("style", Html(figure_style() + (dark if follows_reader else ""))),
+            tag("rect", width="100%", height="100%", fill=LIGHT["card"], class_="card"),
             tag("text", title, x=_MARGIN, y=_MARGIN + 8, font_weight="bold", font_size="15"),
             tag("g", inner, transform=f"translate({_MARGIN} {_MARGIN + _TITLE})"),
         )

@@ -35,8 +35,9 @@ SUITES = ("gradients", "data_requirements", "tuning", "efficiency")
 """Suites of remedies, beside those whose rows have steps to a target."""
 
 _WAYS = "efficiency"
-_WHERE = ("problem", "data", "depth", "model", "device", "dtype")
+_WHERE = ("problem", "data", "dataset_samples", "depth", "seq_len", "model", "device", "dtype")
 _NO_REMEDY = (*_WHERE, "seed", "batch_size", "phase", "impl")
+_WORDS = {"dataset_samples": "samples", "seq_len": "length", "batch_size": "batch"}
 _WHERE_OF_WAYS = ("model", "device", "batch_size")
 
 
@@ -95,7 +96,7 @@ def _where(axes: Mapping[str, str], names: Sequence[str]) -> str:
     """The difficulty in words: `digits · depth 32`."""
     plain = ("problem", "data", "model", "device", "dtype")
     shown = [(name, axes[name]) for name in names if name in axes]
-    words = [v if k in plain else f"{k.removesuffix('_size')} {v}" for k, v in shown]
+    words = [v if k in plain else f"{_WORDS.get(k, k)} {v}" for k, v in shown]
     return " · ".join(words)
 
 

@@ -24,7 +24,7 @@ LEAD = (
 )
 _MOST_DECADES = 24
 _UNITS = {"s": "s", "bytes": "B", "j": "J"}
-_MOST_PROBLEMS, _MOST_TABLES, _MOST_ROWS, _MOST_PLACES = 8, 24, 40, 3
+_MOST_PROBLEMS, _MOST_TABLES, _MOST_ROWS, _MOST_PLACES = 8, 60, 60, 3
 
 
 def section(report: Report) -> Section:

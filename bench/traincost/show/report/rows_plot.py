@@ -39,13 +39,17 @@ def rows_svg(
     keys: Sequence[Key] = (),
     rule: float | None = None,
     sides: tuple[str, str] = ("", ""),
+    label_share: float = _LABEL_SHARE,
 ) -> Html:
-    """Rows from top to bottom; `sides` say what lies left and right of the rule."""
+    """Rows from top to bottom; `sides` say what lies left and right of the rule.
+
+    Labels have a share of a wide figure's width, and lines of their own in a narrow one.
+    """
     wide = width >= WIDE
     each = _ROW if wide else _STACKED_ROW
     key, top = legend(keys, width)
     top += 20 if any(sides) else 4
-    left = width * _LABEL_SHARE if wide else 4.0
+    left = width * label_share if wide else 4.0
     right = width - _VALUE_WIDTH if wide else width - 10.0
     bottom = top + each * len(rows)
     scale = _scale(rows, axis, rule, left, right)
