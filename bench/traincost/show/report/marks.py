@@ -82,7 +82,7 @@ class Key:
     hollow: bool = False
 
 
-_KEY_WIDTH, _KEY_HEIGHT, MOST_KEYS = 22, 20, 10
+_KEY_WIDTH, _KEY_HEIGHT, MOST_KEYS = 22, 20, 12
 _TEXT_WIDTH = 7.3
 """Of a character at 12 px, on the wide side."""
 

@@ -81,15 +81,23 @@ def problems_of(points: Points) -> list[Problem]:
         own = tuple((k, v) for k, v in axes.items() if k not in no_remedy)
         key = (int(points.data.groups.side[group]), test_of(points.cases[group]), where)
         found.setdefault(key, {}).setdefault(own, []).append(group)
+    tests = {key[:2]: i for i, key in reversed(list(enumerate(found)))}
     return [
         Problem(
             " · ".join(filter(None, (test.replace("/", ": ").replace("_", " "), where))),
             side,
             _named(remedies),
         )
-        for (side, test, where), remedies in found.items()
+        for (side, test, where), remedies in sorted(
+            found.items(), key=lambda item: (tests[item[0][:2]], _by_size(item[0][2]))
+        )
         if len(remedies) > 1
     ]
+
+
+def _by_size(where: str) -> list[tuple[int, str]]:
+    """An order in which `depth 8` comes before `depth 32`."""
+    return [(int(w), "") if w.isdecimal() else (-1, w) for w in where.split()]
 
 
 def _where(axes: Mapping[str, str], names: Sequence[str]) -> str:

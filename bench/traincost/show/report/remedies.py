@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from traincost.data.record import METRIC_PREFIX
 from traincost.show.report.content import Report, Section, caption, nothing
 from traincost.show.report.html import Html, joined
-from traincost.show.report.marks import Key, Mark
+from traincost.show.report.marks import MOST_KEYS, Key, Mark
 from traincost.show.report.plot import Axis, Figure, Plot
 from traincost.show.report.points import Points
 from traincost.show.report.problems import BENEFITS, COSTS, Problem, problems_of
@@ -65,10 +65,12 @@ def _title(points: Points, problem: Problem) -> str:
 def _unreached(points: Points, problem: Problem) -> str:
     steps = points.of("steps_to_target").tolist()
     names = [r.name for r in problem.remedies if r.median(steps) is None]
+    n_drawn = len(problem.remedies) - len(names)
+    which = "Which is which: point at a mark, or see the table. " if n_drawn > MOST_KEYS else ""
     if not names:
-        return ""
+        return which
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return f"Target not reached: {', '.join(names[:8])}{more}."
+    return f"{which}Target not reached: {', '.join(names[:8])}{more}."
 
 
 def _draw(report: Report, problem: Problem, width: int) -> Html:
@@ -83,11 +85,15 @@ def _draw(report: Report, problem: Problem, width: int) -> Html:
         300,
         Axis("time of a step", "s"),
         Axis("steps to the target", plain=True),
-        keys if len(keys) <= 10 else (),
+        keys if len(keys) <= MOST_KEYS else (),
     )
     plot.scales(
         log_scale([x for _, x, _ in placed], *plot.x_pixels, room=0.12),
-        log_scale([y for _, _, y in placed], *plot.y_pixels, room=0.12),
+        log_scale(
+            [v for r, _, _ in placed for v in (steps[g] for g in r.groups) if v == v],
+            *plot.y_pixels,
+            room=0.12,
+        ),
     )
     _equal_times(plot)
     marks: list[Mark] = []
