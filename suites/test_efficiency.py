@@ -34,7 +34,7 @@ from traincost_suites.efficiency.same_loss import PLAIN, loss_gap_rel, losses_of
 from traincost_suites.efficiency.way import train_step
 from traincost_suites.efficiency.ways import COMPILED, way_of
 from traincost_suites.grids import grid
-from traincost_suites.kernel_work import ImplUnavailableError
+from traincost_suites.lacking import ImplUnavailableError
 from traincost_suites.work import training_step
 
 

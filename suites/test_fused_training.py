@@ -23,7 +23,7 @@ def test_train_step(
 ) -> None:
     """A whole training step with AdamW."""
     from traincost_suites.fused_training import fused_work, loss_gap_rel
-    from traincost_suites.kernel_work import ImplUnavailableError
+    from traincost_suites.lacking import ImplUnavailableError
 
     try:
         work = fused_work(model, impl, batch_size, device, dtype)

@@ -7,7 +7,6 @@ from traincost_kernels.catalog import CATALOG, IN_PLACE
 from traincost_suites.grids.kernels import kernel_cases
 from traincost_suites.kernel_work import (
     IMPLS,
-    ImplUnavailableError,
     KernelWork,
     entry_named,
     kernel_work,
@@ -15,6 +14,7 @@ from traincost_suites.kernel_work import (
     op_of,
     wrong,
 )
+from traincost_suites.lacking import ImplUnavailableError
 
 
 def cases(profile: str) -> list[dict[str, object]]:

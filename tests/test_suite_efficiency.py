@@ -31,7 +31,7 @@ from traincost_suites.efficiency.same_loss import (
 from traincost_suites.efficiency.way import Way, train_step
 from traincost_suites.efficiency.ways import FP16, N_MICRO_BATCHES, WAYS, way_of
 from traincost_suites.grids import grid
-from traincost_suites.kernel_work import ImplUnavailableError
+from traincost_suites.lacking import ImplUnavailableError
 from traincost_suites.models.gpt import SIZES
 from traincost_suites.work import training_step
 

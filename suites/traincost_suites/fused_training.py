@@ -7,7 +7,7 @@ from functools import cache
 
 import torch
 
-from traincost_suites.kernel_work import ImplUnavailableError
+from traincost_suites.lacking import ImplUnavailableError
 from traincost_suites.models.fused import fuse, fused_loss, unroll
 from traincost_suites.trainee import train_step
 from traincost_suites.work import Work, training_step

@@ -23,6 +23,7 @@ from traincost_kernels.catalog import CATALOG, IN_PLACE
 from traincost_kernels.entry import KernelEntry, Outputs
 from traincost_kernels.liger import PeerUnavailableError, peer_arguments, peer_function
 from traincost_kernels.tolerance import faults
+from traincost_suites.lacking import ImplUnavailableError
 from traincost_suites.trainee import torch_dtype
 
 IMPLS = ("eager", "composed", "compile", "aten-fused", "liger", "triton")
@@ -31,10 +32,6 @@ CHECKED_ROWS = 64
 """Rows of the check against fp64: enough for every kind of tile, and quick."""
 
 Op = Callable[..., Outputs]
-
-
-class ImplUnavailableError(RuntimeError):
-    """This machine, or this op, has no such implementation; the text says why."""
 
 
 def entry_named(name: str) -> KernelEntry:

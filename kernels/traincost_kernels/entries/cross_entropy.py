@@ -64,7 +64,9 @@ def _launches_in_place(inputs: Inputs) -> Mapping[str, tuple[Launch, ...]]:
     logits, target, row, loss, count = _rows(inputs)
     return {
         "forward": in_place_launches(logits, target, row, loss, count, LossOptions()),
-        "backward": scale_launches(logits, torch.empty_like(loss), target, LossOptions().ignore_index),
+        "backward": scale_launches(
+            logits, torch.empty_like(loss), target, LossOptions().ignore_index
+        ),
     }
 
 

@@ -25,7 +25,7 @@ import torch
 from torch.nn.attention import SDPBackend
 
 from traincost_suites.efficiency.way import Way
-from traincost_suites.kernel_work import ImplUnavailableError
+from traincost_suites.lacking import ImplUnavailableError
 from traincost_suites.models.checkpointed import checkpointed
 from traincost_suites.work import Work
 
