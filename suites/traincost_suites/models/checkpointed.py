@@ -12,7 +12,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from traincost_suites.models.fused import change
+from traincost_suites.models.change import change
 from traincost_suites.models.gpt import Block
 
 

@@ -6,12 +6,11 @@ speedup can be told. The loss is fused with it: `fused_loss`.
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from traincost_kernels import cross_entropy, fused_mlp, layer_norm
 from traincost_kernels.ops.lstm_cell import lstm_cell
+from traincost_suites.models.change import change
 from traincost_suites.models.gpt import Block
 from traincost_suites.models.unrolled import UnrolledLstm
 
@@ -63,21 +62,6 @@ def fuse(model: nn.Module) -> nn.Module:
 def unroll(model: nn.Module) -> nn.Module:
     """Put an LSTM on elementary ops, step by step, as recurrent nets are written by hand."""
     return change(model, {nn.LSTM: UnrolledLstm})
-
-
-def change(model: nn.Module, classes: dict[type[nn.Module], type[nn.Module]]) -> nn.Module:
-    """Give each module of one of these classes the code of another that has the same parameters.
-
-    Raises:
-        ValueError: an LSTM has an option that the steps in time do not know.
-    """
-    for module in model.modules():
-        if type(module) in classes:
-            if isinstance(module, nn.LSTM):
-                _require_plain(module)
-            found: Any = module
-            found.__class__ = classes[type(module)]
-    return model
 
 
 def _require_plain(lstm: nn.LSTM) -> None:
