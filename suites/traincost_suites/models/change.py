@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 
@@ -18,3 +20,15 @@ def change(model: nn.Module, classes: dict[type[nn.Module], type[nn.Module]]) ->
             found: Any = module
             found.__class__ = classes[type(module)]
     return model
+
+
+def _require_plain(lstm: nn.LSTM) -> None:
+    for name, value, expected in (
+        ("batch_first", lstm.batch_first, True),
+        ("bidirectional", lstm.bidirectional, False),
+        ("dropout", lstm.dropout, 0),
+        ("bias", lstm.bias, True),
+        ("proj_size", lstm.proj_size, 0),
+    ):
+        if value != expected:
+            raise ValueError(f"LSTM: {name} is {value}, expected {expected} to run step by step")

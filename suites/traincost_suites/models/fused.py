@@ -64,18 +64,6 @@ def unroll(model: nn.Module) -> nn.Module:
     return change(model, {nn.LSTM: UnrolledLstm})
 
 
-def _require_plain(lstm: nn.LSTM) -> None:
-    for name, value, expected in (
-        ("batch_first", lstm.batch_first, True),
-        ("bidirectional", lstm.bidirectional, False),
-        ("dropout", lstm.dropout, 0),
-        ("bias", lstm.bias, True),
-        ("proj_size", lstm.proj_size, 0),
-    ):
-        if value != expected:
-            raise ValueError(f"LSTM: {name} is {value}, expected {expected} to run step by step")
-
-
 def fused_loss(
     logits: Tensor,  # (rows, vocabulary)
     target: Tensor,  # (rows,)
