@@ -12,6 +12,7 @@ DIVERGE = ("learning_rate", "gradients")  # rates and depths at which training m
 EMPTY = {  # suite: columns that it cannot fill
     "machine": ("model_flops", "mfu", "hfu", "peak_flops_per_s", "peak_bytes_per_s", "peak_source"),
     "kernels": ("model_flops", "mfu"),  # an op is no model
+    "parallel": ("model_flops", "mfu"),  # a rank of a tensor-parallel model has a part of it
 }
 FILLED_ON_A_CPU = (
     *("workload", "phase", "impl", "device", "dtype", "time_first_step_s", "rounds", "iterations"),
@@ -41,7 +42,9 @@ def main() -> None:
             f"{row.case_id}: column {name} is empty"
             for row in measured.itertuples()
             for name in FILLED_ON_A_CPU
-            if name not in EMPTY.get(row.suite, ()) and str(getattr(row, name)) == "<NA>"
+            if name not in EMPTY.get(row.suite, ())
+            and not (name == "time_stddev_s" and row.rounds == 1)  # a slow epoch on a busy machine
+            and str(getattr(row, name)) == "<NA>"
         ),
     ]
     if any(problems):
