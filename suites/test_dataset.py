@@ -44,7 +44,8 @@ def test_epoch(
         workers=workers,
         cache=cache,
     )
-    train_cost(
+    available(  # another process may map the files, and keep a cache warm that should be cold
+        train_cost,
         epoch.step,
         samples=epoch.samples,
         tokens=epoch.tokens,

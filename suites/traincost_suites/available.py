@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def available(make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """`make(...)`, or the case skipped with the reason why its data cannot be had here."""
+    """`make(...)`, or the case skipped with the reason why its data cannot be had as it should."""
     try:
         return make(*args, **kwargs)
     except DataUnavailableError as lacking:
