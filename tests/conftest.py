@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
-    """One thread of torch's within the test."""
+    """One thread of torch's within the tests of a file."""
     import torch
 
     before = torch.get_num_threads()

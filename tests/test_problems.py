@@ -20,6 +20,8 @@ from traincost_suites.problems.saddle import DeepLinear
 from traincost_suites.problems.training import Recipe, training_of
 from traincost_suites.schedules import NAMES
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True, scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -27,14 +29,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("TRAINCOST_CACHE", str(folder := tmp_path_factory.mktemp("cache")))
         yield folder
     samples_of.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def run(name: str, recipe: Recipe, seed: int = 0, steps: int = 20) -> Trained:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import pytest
-import torch
 
 from traincost.instruments.arithmetic import count
 from traincost.train import Trained, train_alone
@@ -24,16 +22,10 @@ from traincost_suites.rate_search import (
 )
 from traincost_suites.schedules import rising
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 RAVINE = "quadratic"
 SEEDS = (0, 1, 2)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

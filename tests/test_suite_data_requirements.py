@@ -30,6 +30,8 @@ from traincost_suites.problems.data_needs import (
 from traincost_suites.problems.learned import Samples, samples_of
 from traincost_suites.problems.stopping import CHECK_EVERY, PATIENCE, EarlyStopping
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True, scope="module")
 def cached_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -37,14 +39,6 @@ def cached_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("TRAINCOST_CACHE", str(folder := tmp_path_factory.mktemp("cache")))
         yield folder
     samples_of.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def training(data: str, n: int, remedy: str, seed: int = 0) -> Training:

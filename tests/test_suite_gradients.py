@@ -34,6 +34,8 @@ from traincost_suites.problems.gradients import (
 )
 from traincost_suites.problems.learned import samples_of
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True, scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -41,14 +43,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("TRAINCOST_CACHE", str(folder := tmp_path_factory.mktemp("cache")))
         yield folder
     samples_of.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def deep(activation: str, depth: int, remedy: str, seed: int = 0) -> Training:

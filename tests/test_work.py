@@ -14,6 +14,8 @@ from traincost_suites.data.shards import DataUnavailableError
 from traincost_suites.epoch import Epoch, training_epoch
 from traincost_suites.work import PHASES, Work, training_step
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAMES = ["mlp-10k", "convnet-10k", "convnet32-10k", "gpt-10k", "lstm-10k"]
 DIGITS = ("mlp-10k", "convnet-10k")
 
@@ -24,14 +26,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("TRAINCOST_CACHE", str(folder))
         yield folder
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def work_of(name: str, batch_size: int = 4, dtype: str = "fp32", seq_len: int = 128) -> Work:

@@ -16,19 +16,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import traincost
 from traincost.data.errors import BadInputError
 from traincost.show.tables import FORMATS
-from traincost.verbs import ab, calibrate, compare, forecast, gate, report
-
-if TYPE_CHECKING:
-    from traincost.data.record import Record
-    from traincost.watch import Watched
-    from traincost.watch_sample import Sample
-
+from traincost.verbs import ab, calibrate, compare, forecast, gate, machine, report, watch
+from traincost.verbs.stderr import write_error
 
 INTERRUPTED = 130
 """As shells have it: 128 + SIGINT."""
@@ -63,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(given)
     options.rest = rest
     verb: Verb = options.verb
+    code = 0
     try:
         code = verb.run(options)
         _flush()
@@ -71,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:  # `| head`: whoever read has read enough
         _close_output()
-        return 0
+        return code  # a verdict stands, read or not
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as e:  # a full disk, no rights, no more files or processes
@@ -98,7 +93,7 @@ def _fail(message: str) -> None:
     """To people, and to nothing that runs or steers."""
     from traincost.show.log import for_log, printable
 
-    _write_error(for_log(printable(message)) + "\n")
+    write_error(for_log(printable(message)) + "\n")
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -135,122 +130,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _machine_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--cost-device",
-        metavar="DEVICE",
-        default="auto",
-        help="auto (CUDA where there is one), all, cpu, cuda or cuda:N",
-    )
-    parser.add_argument(
-        "--cost-results",
-        metavar="PATH",
-        default="results",
-        type=Path,
-        help="result CSVs with measured peaks (default: results)",
-    )
-
-
-def _machine(options: argparse.Namespace) -> int:
-    """Who this machine is, what can be measured on it, and its peaks."""
-    from traincost.instruments import nvml, rapl
-    from traincost.machine import conditions
-    from traincost.machine.device import cuda_count, open_device
-    from traincost.machine.identity import identify
-    from traincost.machine.processor import measuring_cpus
-    from traincost.machine.versions import torch_cuda
-    from traincost.session import choose_devices
-    from traincost.show.machine import COLUMNS, machine_rows
-    from traincost.show.tables import render
-
-    cpus = measuring_cpus()
-    machines = [
-        identify(open_device(name), threads=len(cpus), cpu_set=cpus, root=Path.cwd())
-        for name in choose_devices(options.cost_device).names.values()
-    ]
-    capabilities = [
-        conditions.cuda(cuda_count(), torch_cuda()),
-        *nvml.capabilities(machines[-1].gpu_uuid),
-        *rapl.capabilities(),
-        *conditions.capabilities(cpus),
-    ]
-    rows = machine_rows(machines, capabilities, _records(options.cost_results))
-    print(render("machine", COLUMNS, rows, options.format), end="")
-    return 0
-
-
-def _records(path: Path) -> list[Record]:
-    """The rows of a file or folder; none from a folder that is not there yet."""
-    from traincost.data.results import read_records, result_files
-
-    empty = path.is_dir() and not any(path.rglob("*.csv"))
-    if empty or not path.exists():
-        return []
-    return [record for file in result_files([path]) for record in read_records(file)]
-
-
-def _watch_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--trace", metavar="FILE", type=Path, help="write a CSV with a line a device and interval"
-    )
-    parser.add_argument(
-        "--interval", metavar="S", default="1", help="seconds between its lines (default: 1)"
-    )
-    parser.add_argument(
-        "--output", metavar="FILE", type=Path, help="the summary goes there (default: stderr)"
-    )
-    parser.add_argument(
-        "command", metavar="-- COMMAND", nargs=argparse.REMAINDER, help="and its arguments"
-    )
-
-
-def _watch(options: argparse.Namespace) -> int:
-    """Run a command and tell what it took; its exit code, whatever becomes of the summary."""
-    from traincost.child import check_command
-    from traincost.show.watch import (
-        TRACE_HEADER,
-        Written,
-        interval_s,
-        refuse_one_file_twice,
-        summary,
-        trace_line,
-    )
-    from traincost.watch import watch
-
-    command = options.command[1:] if options.command[:1] == ["--"] else options.command
-    if not command:
-        raise BadInputError("expected a command, as in: traincost watch -- python train.py")
-    every_s = interval_s(options.interval)
-    check_command(command)
-    refuse_one_file_twice(options.output, options.trace)
-    output = Written("--output", options.output)
-    trace = Written("--trace", options.trace, TRACE_HEADER)
-
-    def tell(watched: Watched) -> None:
-        text = summary(watched, options.format)
-        if not output.write(text):
-            _write_error(text)
-        for fault in filter(None, (output.fault, trace.fault)):
-            _write_error(f"traincost watch: {fault}\n")
-
-    def trace_on(sample: Sample) -> None:
-        trace.write(trace_line(sample))
-
-    return watch(command, every_s, trace_on, on_end=tell).host.exit_code
-
-
-def _write_error(text: str) -> None:
-    """To standard error, if anybody can still read it there."""
-    if sys.stderr is None:
-        return  # it was closed
-    encoding = sys.stderr.encoding or "utf-8"
-    try:
-        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        sys.stderr.flush()
-    except OSError:  # what is left in the buffer would make Python's own exit code, 120
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-
-
 VERBS = (
     Verb(
         "compare",
@@ -268,8 +147,8 @@ VERBS = (
     Verb(
         "machine",
         "who this machine is, what can be measured on it, and its peaks",
-        _machine_options,
-        _machine,
+        machine.add_options,
+        machine.run,
     ),
     Verb(
         "calibrate",
@@ -280,8 +159,8 @@ VERBS = (
     Verb(
         "watch",
         "what any command takes: energy, power, memory, clocks; its exit code is passed on",
-        _watch_options,
-        _watch,
+        watch.add_options,
+        watch.run,
     ),
     Verb(
         "ab",
