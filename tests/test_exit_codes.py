@@ -169,3 +169,15 @@ def test_the_ends_of_a_column_tell_of_every_value_between() -> None:
                     found = ends_fault(column, low, high)
                     alone = [v for v in (low, high) if range_fault(column, v)]
                     assert (found[0] if found else None) == (alone[0] if alone else None)
+
+
+def test_a_regression_that_nobody_reads_is_still_one() -> None:
+    """As in `traincost gate base.csv head.csv | true`."""
+    base, head = sides()
+    command = [sys.executable, "-m", "traincost", "gate", base, head]
+    started = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
+    )
+    assert started.stdout is not None
+    started.stdout.close()
+    assert started.wait(timeout=60) == 1

@@ -10,6 +10,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from traincost.data.errors import BadInputError
@@ -58,7 +59,8 @@ def write(
     """
     running = is_running(environ)
     shown = defused if running else str
-    print(shown(gate_text(report, options.format)), end="", flush=True)
+    with suppress(BrokenPipeError):  # the verdict is the exit code, whoever reads
+        print(shown(gate_text(report, options.format)), end="", flush=True)
     if options.format in ("csv", "json"):
         print(shown("\n".join([headline(report), *note_lines(report)])), file=sys.stderr)
     if running:
