@@ -173,7 +173,8 @@ def test_the_ends_of_a_column_tell_of_every_value_between() -> None:
 
 def test_a_regression_that_nobody_reads_is_still_one() -> None:
     """As in `traincost gate base.csv head.csv | true`."""
-    base, head = sides()
+    base = str(write(Path("base.csv"), pairs("b", SLOWER)))
+    head = str(write(Path("head.csv"), pairs("h", [2 * t for t in SLOWER])))
     command = [sys.executable, "-m", "traincost", "gate", base, head]
     started = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
