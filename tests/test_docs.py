@@ -50,6 +50,9 @@ ELSEWHERE = {  # run by CI itself, or as main parts of other tests
     "pytest suites --cost-profile standard",
     "pytest suites/test_kernels.py suites/test_fused_training.py --cost-profile standard",
     "python3 -m pytest suites",
+    "pytest tests/kernels/test_catalog.py -k relu_squared",
+    "python -m traincost_kernels.static relu_squared --dtype bf16",
+    "pytest suites/test_kernels.py -k relu_squared --cost-profile standard",
     "pytest suites/test_machine.py suites/test_parameters.py suites/test_batch.py "
     "suites/test_dataset.py --cost-profile standard --cost-device cpu --cost-threads 1",
     "python tests/show_forecast.py --write results",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import flop_registry
 
 from traincost_kernels.agreement import DTYPES, assert_agrees
 from traincost_kernels.catalog import CATALOG
@@ -134,3 +135,10 @@ def test_launches_declare_the_least_bytes(entry: KernelEntry) -> None:
     for phase, steps in launches.items():
         moved = sum(launch.bytes_read + launch.bytes_written for launch in steps)
         assert moved / (n_rows * n_cols) == pytest.approx(least[phase], rel=0.02), phase
+
+
+def test_no_op_is_taken_for_free_of_flops_by_mistake() -> None:
+    names = [n for n in torch._C._dispatch_get_all_op_names() if n.startswith("traincost::")]
+    packets = {getattr(torch.ops.traincost, name.partition("::")[2]) for name in names}
+    assert len(packets) >= len(CATALOG)
+    assert packets - set(flop_registry) == set()
