@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from gate_rows import SLOWER, changed, row, runs
 
-from traincost.data.errors import BadInputError
 from traincost.judge.gate import GateReport, gate
 from traincost.judge.line import CaseVerdict, Outcome
 from traincost.judge.policy import Policy
@@ -209,13 +208,23 @@ def test_a_summary_without_room_is_a_warning(
     assert full.stat().st_size == github.LARGEST_SUMMARY_BYTES
 
 
-def test_files_are_written_as_asked_and_one_that_cannot_be_is_named(tmp_path: Path) -> None:
+def test_files_are_written_as_asked(tmp_path: Path) -> None:
     junit, comment = tmp_path / "gate.xml", tmp_path / "gate.md"
     write(report_of(), options(junit=junit, markdown=comment), {})
     assert ET.fromstring(junit.read_text()).tag == "testsuites"
     assert comment.read_text().startswith(MARKER)
-    with pytest.raises(BadInputError, match=r"--junit .*none"):
-        write(report_of(), options(junit=tmp_path / "none" / "x.xml"), {})
+
+
+@pytest.mark.parametrize("verdict", [0, 1, 3])
+def test_a_file_that_cannot_be_written_after_all_is_named_and_never_hides_the_verdict(
+    verdict: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone, comment = tmp_path / "none" / "x.xml", tmp_path / "gate.md"
+    code = write(GateReport((), verdict), options(junit=gone, markdown=comment), {})
+    assert code == (verdict or 2)
+    assert f"--junit {gone}: No such file or directory; expected" in capsys.readouterr().err
+    assert comment.read_text().startswith(MARKER)
+    assert write(GateReport((), verdict), options(markdown=comment), {}) == verdict
 
 
 def test_of_many_notes_the_first_twenty_are_shown_and_the_others_counted() -> None:

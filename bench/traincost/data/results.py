@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from traincost.data.cells import csv_line, read_cell, write_cell
 from traincost.data.errors import BadInputError
+from traincost.data.outputs import replace_file
 from traincost.data.ranges import range_fault, unit_faults
 from traincost.data.record import (
     AXIS_PREFIX,
@@ -73,18 +73,8 @@ class ResultFile:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write beside `path`, flush to the disk, rename over it; nothing is left of a failure."""
-    temporary = path.with_name(f".{path.name}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)  # it may have vanished: all rows are at hand
-    try:
-        with temporary.open("wb") as f:
-            f.write(content)
-            f.flush()
-            os.fsync(f.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    replace_file(path, content)
 
 
 def to_row(record: Record) -> Row:

@@ -11,9 +11,9 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from traincost.data.errors import BadInputError
+from traincost.data.outputs import Output, write_output
 from traincost.judge.gate import GateReport
 from traincost.judge.line import (
     BAD_INPUT,
@@ -27,7 +27,7 @@ from traincost.judge.line import (
 from traincost.judge.policy import STATISTICAL
 from traincost.show import github
 from traincost.show.junit import junit_xml
-from traincost.show.log import defused, is_running
+from traincost.show.log import defused, for_log, is_running, printable
 from traincost.show.tables import Format, Row, code_span, render
 from traincost.show.units import amount
 
@@ -51,11 +51,11 @@ MOST_NOTES = 20
 
 def write(
     report: GateReport, options: argparse.Namespace, environ: Mapping[str, str] = os.environ
-) -> None:
+) -> int:
     """Print the report, write the files that were asked for, and tell GitHub where it runs there.
 
-    `options` has `format`, `junit` and `markdown`. BadInputError if a file can't be written; what
-    can be told has been told by then.
+    `options` has `format`, `junit` and `markdown`. Returns the exit code: that of the verdict, and
+    where this is 0 and a file could not be written after all, 2.
     """
     running = is_running(environ)
     shown = defused if running else str
@@ -65,17 +65,24 @@ def write(
         print(shown("\n".join([headline(report), *note_lines(report)])), file=sys.stderr)
     if running:
         github.announce(report, headline(report), comment(report), environ)
-    _write(options.junit, "--junit", lambda: junit_xml(report))
-    _write(options.markdown, "--markdown", lambda: comment(report))
+    faults = [_fault(output, text(report)) for output, text in files_of(options)]
+    for fault in filter(None, faults):
+        print(for_log(printable(fault), environ), file=sys.stderr)
+    return report.exit_code or (BAD_INPUT if any(faults) else HELD)
 
 
-def _write(path: Path | None, option: str, text: Callable[[], str]) -> None:
-    if path is None:
-        return
+def files_of(options: argparse.Namespace) -> list[tuple[Output, Callable[[GateReport], str]]]:
+    """The files that were asked for, and what goes into each."""
+    known = (("--junit", options.junit, junit_xml), ("--markdown", options.markdown, comment))
+    return [(Output(option, path), text) for option, path, text in known if path is not None]
+
+
+def _fault(output: Output, text: str) -> str | None:
     try:
-        path.write_text(text(), encoding="utf-8", errors="backslashreplace")
-    except OSError as e:
-        raise BadInputError(f"{option} {path}: {e}; expected a file that can be written") from e
+        write_output(output, text)
+    except BadInputError as e:
+        return f"{e}; the verdict stands"
+    return None
 
 
 def gate_text(report: GateReport, fmt: Format) -> str:

@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from traincost.data.errors import BadInputError
-from traincost.verbs.gate import add_output_options, add_policy_options, policy_of
+from traincost.verbs.gate import (
+    add_output_options,
+    add_policy_options,
+    check_report_files,
+    policy_of,
+)
 
 if TYPE_CHECKING:
     from traincost.ab.collected import Collected
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from traincost.judge.rule import Rule
 
 BASE, HEAD, TIME = "base", "head", "time_median_s"
+SIDES = (BASE, HEAD)
 
 TAKE_A_VALUE = ("-k", "-m", "-p", "-o", "-c", "-W", "--cost-device", "--cost-profile")
 """Options of pytest whose value could be taken for a path."""
@@ -81,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
 
     policy = policy_of(options)
     folder: Path = options.output or Path("results") / f"ab-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    _check_report_files(options, folder)
     with terminated_as_interrupted(), kept_if_it_ends(folder):
         measured, chosen = _measured(options, policy, folder)
     _say(show.provenance_line(measured), *show.left_out_lines(measured))
@@ -93,8 +100,17 @@ def run(options: argparse.Namespace) -> int:
         failed=measured.failed,
         same_suites=True,
     )
-    write(report, options)
-    return report.exit_code
+    return write(report, options)
+
+
+def _check_report_files(options: argparse.Namespace, folder: Path) -> None:
+    """Before anything is measured: they are written when all is judged."""
+    from traincost.data.outputs import Taken
+
+    rows = [Taken(f"where {side.upper()}'s rows go", folder / f"{side}.csv") for side in SIDES]
+    suites = [Taken("the suites", Path(options.suites_from))]
+    named = suites if options.suites_from not in SIDES else []
+    check_report_files(options, [*rows, *named], folder)
 
 
 def _measured(options: argparse.Namespace, policy: Policy, folder: Path) -> tuple[Measured, Policy]:
@@ -135,7 +151,7 @@ def _pythons(trees: Trees, command: str | None, scratch: Path) -> dict[str, str]
     """The Python of each side: this one, or that of the environment that `--prepare` makes."""
     from traincost.ab.prepare import prepared
 
-    pythons: dict[str, str] = dict.fromkeys((BASE, HEAD), sys.executable)
+    pythons: dict[str, str] = dict.fromkeys(SIDES, sys.executable)
     if command is not None:
         for side in pythons:
             _say(f"preparing {side.upper()}: {command}")
@@ -171,7 +187,7 @@ def kept_if_it_ends(folder: Path) -> Generator[None]:
 
     BadInputError where it can't be made, or has rows of both sides already.
     """
-    files = [folder / f"{side}.csv" for side in (BASE, HEAD)]
+    files = [folder / f"{side}.csv" for side in SIDES]
     for file in files:
         if file.exists():
             raise BadInputError(

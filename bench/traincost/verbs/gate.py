@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traincost.data.errors import BadInputError
 
 if TYPE_CHECKING:
+    from traincost.data.outputs import Taken
     from traincost.data.record import Record
     from traincost.judge.policy import Policy
+
+SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +64,20 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_report_files(
+    options: argparse.Namespace, taken: Iterable[Taken] = (), folder: Path | None = None
+) -> None:
+    """BadInputError where what `add_output_options` asks for can't be written, or is needed."""
+    from traincost.data.outputs import Taken, check_outputs
+    from traincost.judge.policy import find_pyproject
+    from traincost.show.gate import files_of
+
+    policy, summary = options.policy or find_pyproject(Path.cwd()), os.environ.get(SUMMARY)
+    others = [Taken("the policy", policy)] if policy else []
+    others += [Taken(f"${SUMMARY}", Path(summary))] if summary else []
+    check_outputs([output for output, _ in files_of(options)], [*taken, *others], folder)
+
+
 def policy_of(options: argparse.Namespace) -> Policy:
     """The policy that the options name."""
     from traincost.judge.policy import find_pyproject, read_policy, share_of
@@ -85,12 +104,20 @@ def run(options: argparse.Namespace) -> int:
     from traincost.show.gate import write
 
     policy = policy_of(options)
+    check_report_files(options, [*inputs("BASE", [options.base]), *inputs("HEAD", [options.head])])
     base, head = read_side(options.base), read_side(options.head)
     report = gate(
         base, head, policy, same_suites=options.same_suites, exact_only=options.exact_only
     )
-    write(report, options)
-    return report.exit_code
+    return write(report, options)
+
+
+def inputs(what: str, paths: Iterable[Path]) -> list[Taken]:
+    """The result CSVs of files and folders, as files that no output may be."""
+    from traincost.data.outputs import Taken
+    from traincost.data.results import result_files
+
+    return [Taken(f"a file of {what}", file) for file in result_files(paths)]
 
 
 def read_side(path: Path) -> list[Record]:

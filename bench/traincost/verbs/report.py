@@ -14,6 +14,7 @@ from traincost.judge.machines import BY
 if TYPE_CHECKING:
     import pandas as pd
 
+    from traincost.data.outputs import Output
     from traincost.judge.gate import GateReport
     from traincost.show.report.content import Report
 
@@ -56,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     """Read, judge, draw, write; the exit code."""
     import numpy as np
 
+    from traincost.data.outputs import write_output
     from traincost.show.log import for_log
     from traincost.show.report.figures import png, svg_file
     from traincost.show.report.page import page
@@ -66,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
         raise BadInputError(f"--figure {figure}: a page has all; expected --format svg or png")
     if figure is None and options.format != "html":
         raise BadInputError(f"--format {options.format}: expected --figure NAME with it")
+    output = _output_of(options)
     with np.errstate(all="ignore"):  # numbers near the ends of a float have ratios that are none
         report = report_of(options)
         if figure is None:
@@ -74,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             picture = svg_file(report, figure)
             content = png(picture) if options.format == "png" else picture.encode()
-    _write(options.output, content)
+    write_output(output, content)
     points = report.points
     print(
         for_log(
@@ -146,8 +149,13 @@ def _gate(files: Sequence[str], frame: pd.DataFrame) -> tuple[GateReport | None,
         return None, f"{expected} {e}"
 
 
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as e:
-        raise BadInputError(f"--output {path}: {e}; expected a file that can be written") from e
+def _output_of(options: argparse.Namespace) -> Output:
+    """Where the page goes; BadInputError where it can't, or would take the place of an input."""
+    from traincost.data.outputs import Output, Taken, check_outputs
+    from traincost.data.sources import sources
+    from traincost.judge.policy import find_pyproject
+
+    output, policy = Output("--output", options.output), find_pyproject(Path.cwd())
+    taken = [Taken(f"a file of {f.argument}", f.path) for f in sources(options.files)]
+    check_outputs([output], [*taken, *([Taken("the policy", policy)] if policy else [])])
+    return output
