@@ -156,3 +156,9 @@ def test_exact_only_ends_with_3_where_the_counts_of_a_required_case_cannot_be_co
         report = gate(base, head, policy, exact_only=True)
         assert line(report, "flops").verdict == Outcome.NOT_COMPARABLE
         assert (line(report, "flops").exit_code, report.exit_code) == (code, code)
+
+
+def test_machines_that_differ_in_nothing_that_is_recorded_are_another_all_the_same() -> None:
+    head = runs("h", SLOWER, machine_id="another")
+    reasons = [v.reason for v in gate(runs("b", SLOWER), head, Policy()).verdicts]
+    assert "another machine: times are compared, not gated" in reasons

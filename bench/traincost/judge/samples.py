@@ -72,7 +72,8 @@ def why_another(base: Sequence[Record], head: Sequence[Record]) -> str:
         return "machine not recorded: times are compared, not gated"
     ours = differences(base, head)
     apart = "; ".join(d for d in ours if not d.startswith(("host:", "gpu_uuid:", "commit:")))
-    return f"another machine ({apart}): times are compared, not gated"
+    what = f" ({apart})" if apart else ""
+    return f"another machine{what}: times are compared, not gated"
 
 
 def machine_name(record: Record) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from traincost.data.errors import BadInputError
+
 KINDS = (
     *("gaussian", "unequal", "ar1", "bimodal", "outliers", "drift"),
     *("stalls", "shared", "few-bimodal", "one-noisy"),
@@ -19,7 +21,7 @@ EFFECTS_REL = (0.03, 0.05, 0.08)
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     parser.add_argument(
-        "--cost-threads", metavar="N", type=int, default=1, help="CPU threads (default: 1)"
+        "--cost-threads", metavar="N", type=int, help="CPU threads of the clock (default: 1)"
     )
     parser.add_argument(
         "--only",
@@ -39,6 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Time the same steps here and by torch.utils.benchmark; simulate suites under the rule."""
+    _check(options)
     if options.only in (None, "clock"):
         _clock(options)
     if options.only in (None, "simulation"):
@@ -48,6 +51,25 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check(options: argparse.Namespace) -> None:
+    """BadInputError where an option does nothing in the part that is run, or can't be."""
+    given = {
+        "--cost-threads": ("clock", options.cost_threads is not None),
+        "--noise": ("simulation", options.noise is not None),
+        "--full": ("simulation", options.full),
+    }
+    for option, (part, is_given) in given.items():
+        if is_given and options.only not in (None, part):
+            raise BadInputError(
+                f"{option} with --only {options.only}: it is of the {part}; expected --only {part}"
+                f", or no --only, or no {option}"
+            )
+    if options.cost_threads is not None:
+        from traincost.machine.processor import measuring_cpus
+
+        measuring_cpus(options.cost_threads)
+
+
 def _clock(options: argparse.Namespace) -> None:
     from traincost.calibrate import TRIALS, agreements
     from traincost.show.calibrate import COLUMNS, agreement_row
@@ -55,7 +77,7 @@ def _clock(options: argparse.Namespace) -> None:
     from traincost.show.tables import render
 
     with steps_done("timing beside torch.utils.benchmark") as step_done:
-        rows = [agreement_row(a) for a in agreements(options.cost_threads, watch=step_done)]
+        rows = [agreement_row(a) for a in agreements(options.cost_threads or 1, watch=step_done)]
     title = f"this clock beside torch.utils.benchmark, medians of {TRIALS} interleaved trials"
     print(render(title, COLUMNS, rows, options.format), end="", flush=True)
 
