@@ -99,7 +99,7 @@ def test_a_suite_that_cannot_be_collected_ends_it_with_its_own_words(slower: Pat
     commit(slower, "broken")
     said = run_ab(slower, "base")
     assert said.code == 2
-    assert "BASE (base) did not run" in said.errors
+    assert "HEAD (HEAD) did not run" in said.errors
     assert "No module named 'no_such_module_anywhere'" in said.errors
     assert "Traceback" not in said.errors
 

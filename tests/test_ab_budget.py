@@ -34,6 +34,7 @@ class FakeSides:
     now_s: float = 0.0
     threads: int = 1
     allowed_s: list[float] = field(default_factory=list[float])
+    own: dict[str, bytes | None] = field(default_factory=dict[str, bytes | None])
 
     @property
     def trees(self) -> "FakeSides":

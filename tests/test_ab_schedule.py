@@ -8,7 +8,8 @@ import pytest
 
 from traincost.ab.schedule import estimate, turns
 from traincost.data.errors import BadInputError
-from traincost.show.ab import duration_s
+from traincost.judge.rule import Rule
+from traincost.show.ab import duration_s, plan_lines
 from traincost.verbs.ab import pytest_arguments
 
 
@@ -48,6 +49,28 @@ def test_a_budget_is_a_time(text: str, seconds: float) -> None:
 def test_a_budget_that_is_no_time_is_named(text: str) -> None:
     with pytest.raises(BadInputError, match="--budget"):
         duration_s(text)
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "pair_s", "said"),
+    [
+        (600.0, 10.0, "about 10 s a pair: about 60 pairs in 10 min; fails"),
+        (5400.0, 60.0, "about 90 pairs in 90 min; fails"),
+        (2.0, 9.0, "no pair fits (--budget 38s has room for 4) in 2 s; fails"),
+        (90.0, 60.0, "1 pair fits (--budget 5m has room for 4) in 1.5 min; fails"),
+        (36.0, 10.0, "3 pairs fit (--budget 42s has room for 4) in 36 s; fails"),
+    ],
+)
+def test_what_the_budget_has_room_for_is_said_as_people_write_it(
+    budget_s: float, pair_s: float, said: str
+) -> None:
+    expected = estimate(3, pair_s, budget_s, spent_s=2.0)
+    line, *_ = plan_lines(Rule(), expected, budget_s, lambda pairs, spread_rel: 0.05)
+    assert said in line
+
+
+def test_a_budget_that_collecting_used_up_has_room_for_no_pair() -> None:
+    assert estimate(3, 10.0, -5.0).pairs == 0
 
 
 @pytest.mark.parametrize(

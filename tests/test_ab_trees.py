@@ -1,22 +1,14 @@
 """Both sides of an A/B: laid out apart, with the same suites, and nothing left behind."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from ab_project import git
 
 from traincost.ab.trees import Trees, import_roots, trees_of
 from traincost.data.errors import BadInputError
 from traincost.show.ab import sides_lines
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=t", "-c", "user.email=t@t")
-    done = subprocess.run(
-        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
 
 
 @pytest.fixture

@@ -54,11 +54,22 @@ def test_every_case_must_be_compared_where_nothing_may_stay_undecided(tmp_path: 
 
 def test_a_required_case_of_head_alone_is_not_new_where_both_sides_ran_the_same_suites() -> None:
     """Else a suite that BASE's code does not fit any more would pass as a new one."""
-    head = [*runs("h", SLOWER), *runs("n", SLOWER, case_id="batch/renamed")]
-    same, own = (
-        gate(runs("b", SLOWER), head, REQUIRED, same_suites=same) for same in (True, False)
-    )
+    base = runs("b", SLOWER, case_id="other/step")
+    head = [
+        *runs("h", SLOWER, case_id="other/step"),
+        *runs("n", SLOWER, case_id="batch/renamed"),
+    ]
+    same, own = (gate(base, head, REQUIRED, same_suites=same) for same in (True, False))
     found = line(same, "", "batch/renamed")
     assert (found.verdict, found.exit_code, same.exit_code) == (Outcome.NOT_COMPARABLE, 3, 3)
     assert (line(own, "", "batch/renamed").verdict, own.exit_code) == (Outcome.NEW, 0)
-    assert gate(runs("b", SLOWER), head, Policy(), same_suites=True).exit_code == 0
+    assert gate(base, head, Policy(), same_suites=True).exit_code == 0
+
+
+def test_a_required_case_that_heads_code_adds_to_a_suite_that_base_ran_is_new() -> None:
+    """As a new operator of a catalog that the suite goes through."""
+    head = [*runs("h", SLOWER), *runs("n", SLOWER, case_id="batch/new")]
+    report = gate(runs("b", SLOWER), head, REQUIRED, same_suites=True, exact_only=True)
+    assert line(report, "", "batch/new").verdict == Outcome.NEW
+    assert report.exit_code == gate(runs("b", SLOWER), head, REQUIRED, same_suites=True).exit_code
+    assert report.exit_code == 0

@@ -98,7 +98,8 @@ def _names_of(mark: pytest.Mark) -> list[str]:
 @pytest.hookimpl(trylast=True)  # after -k and -m have had their say
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take up the session's work if there is a cost case among the tests."""
-    if not any(CASE_FIXTURES.intersection(getattr(i, "fixturenames", ())) for i in items):
+    cases = (CASE_FIXTURES.intersection(getattr(i, "fixturenames", ())) for i in items)
+    if not any(cases) and SIDE_PLAN not in config.stash:  # an A/B is told that there is none
         return
     from traincost.running import CostSession
 

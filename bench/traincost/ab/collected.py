@@ -3,12 +3,13 @@
 Both sides have the same suite files, so a case of one side only is the doing of the code: a feature
 that HEAD adds or takes away, or a suite of HEAD's that BASE's code does not fit. Where BASE has
 that suite, too, as when HEAD renames a function and adapts the suite, its cases are not new: they
-would have been compared.
+would have been compared. What BASE's own suites choose and HEAD's don't, as a case that HEAD takes
+out of a suite file or marks `gate` no more, is gone: it would vanish from both sides unseen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from traincost.data.errors import BadInputError
 from traincost.data.side_plan import SideReport
 from traincost.judge.alone import NOT_COMPARED, ON_BASE, ON_HEAD
 
+GONE = f"{ON_BASE}: BASE's own suites choose it, HEAD's have or choose it no more"
+NEW = f"{ON_HEAD}: BASE's own suites have no such case"
+
 
 @dataclass(frozen=True)
 class Collected:
@@ -28,6 +32,7 @@ class Collected:
     alone: Mapping[str, str]  # by case id: why one side only has it
     unfit: tuple[str, ...]  # suites that BASE's code does not fit
     expected: Estimate  # what the budget has room for
+    untold: tuple[str, ...] = ()  # what BASE's own suites don't tell, in words
 
 
 def common_cases(found: Mapping[str, Ran]) -> tuple[str, ...]:
@@ -38,20 +43,39 @@ def common_cases(found: Mapping[str, Ran]) -> tuple[str, ...]:
         unfit = found[BASE].report.uncollected
         fit = f"; BASE's code does not fit HEAD's {', '.join(unfit)}" if unfit else ""
         raise BadInputError(
-            f"no case in common: BASE has {len(base)} ({base[0]}, …), HEAD {len(head)} "
-            f"({head[0]}, …){fit}; expected the same suites on both sides"
+            f"no case in common: BASE has {_some(base)}, HEAD {_some(head)}{fit}; expected the "
+            "same suites on both sides"
         )
     return common
 
 
-def cases_alone(found: Mapping[str, Ran], trees: Trees) -> dict[str, str]:
-    """Why one side only has a case, by case id."""
+def _some(cases: Sequence[str]) -> str:
+    return f"{len(cases)} ({cases[0]}, …)" if cases else "none"
+
+
+def cases_alone(
+    found: Mapping[str, Ran], trees: Trees, own: SideReport | None = None
+) -> dict[str, str]:
+    """Why one side only has a case, by case id; `own` is what BASE's own suites have."""
     base, head = (found[side].report.cases for side in (BASE, HEAD))
-    alone = {case: ON_BASE for case in base if case not in head}
+    alone = {case: GONE for case in (own.cases if own else ()) if case not in head}
+    alone |= {case: ON_BASE for case in base if case not in head}
     for case in head:
         if case not in base:
-            alone[case] = _why_on_head(case, found[BASE].report, trees)
+            new = own is not None and not own.uncollected and case not in own.cases
+            why = _why_on_head(case, found[BASE].report, trees)
+            alone[case] = NEW if new and why.startswith(NOT_COMPARED) else why
     return alone
+
+
+def untold(own: SideReport | None) -> tuple[str, ...]:
+    """What BASE's own suites don't tell, in words."""
+    if own is None:
+        return ("BASE's own suites cannot be collected: what HEAD's lack is not known",)
+    return tuple(
+        f"BASE's own {file} cannot be collected: what HEAD's lacks of it is not known"
+        for file in own.uncollected
+    )
 
 
 def _why_on_head(case_id: str, base: SideReport, trees: Trees) -> str:

@@ -9,12 +9,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import traincost
-from traincost.ab.trees import BASE, HEAD, Tree, Trees, import_roots
+from traincost.ab.trees import BASE, HEAD, Tree, Trees, import_roots, own_suites
 from traincost.data.errors import BadInputError
 from traincost.data.record import Record
 from traincost.data.results import read_records
@@ -51,8 +52,25 @@ class Sides:
     pythons: dict[str, str]  # by side
 
     def collect(self, side: str, timeout_s: float) -> Ran:
-        """The cases of a side, none of them run."""
-        return self._run(
+        """The cases of a side, none of them run; BASE may have none."""
+        return self._collect(side, self.arguments, timeout_s)
+
+    def collect_own(self, timeout_s: float) -> SideReport | None:
+        """The cases of BASE's own suites where they are others; None where they can't be told."""
+        base, head = (self.trees.of(side).workdir for side in (BASE, HEAD))
+        with own_suites(self.trees):
+            paths = {a: a.partition("::")[0] for a in self.arguments}
+            gone = {a for a, p in paths.items() if (head / p).exists() and not (base / p).exists()}
+            known = [a for a in self.arguments if a not in gone]
+            if gone and not any((base / paths[a]).exists() for a in known):
+                return SideReport(())  # all that was named is new on HEAD
+            try:
+                return self._collect(BASE, known, timeout_s).report
+            except SideFailedError:
+                return None
+
+    def _collect(self, side: str, arguments: Sequence[str], timeout_s: float) -> Ran:
+        return replace(self, arguments=arguments)._run(
             side,
             None,
             None,
@@ -115,8 +133,11 @@ class Sides:
             code, output = call(command, tree.workdir, self._environment(plan), cpus, timeout_s)
             length_s = time.monotonic() - begun_s
             report = SideReport.read(Path(plan.report))
-            if report is None or code not in (0, PYTEST_FAILED) or not report.cases:
-                raise SideFailedError(f"{_who(tree)} {_why(code, output, report)}")
+            nothing = collect and side == BASE  # its code may fit none of the suites
+            fine = (0, PYTEST_FAILED, *([NO_TESTS] if nothing else []))
+            if report is None or code not in fine or not (report.cases or nothing):
+                why = _why(code, output, report, self.arguments)
+                raise SideFailedError(f"{_who(tree)} {why}")
             files = sorted(folder.glob("*.csv"))
             records = tuple(r for file in files for r in read_records(file))
             return Ran(records, report, length_s)
@@ -199,11 +220,14 @@ def _who(tree: Tree) -> str:
     return f"{tree.name.upper()} ({tree.what})"
 
 
-def _why(code: int, output: str, report: SideReport | None) -> str:
+def _why(code: int, output: str, report: SideReport | None, arguments: Sequence[str]) -> str:
     """What the process said last."""
     failed = report is not None and report.uncollected
     if code == NO_TESTS or (report is not None and not report.cases and not failed):
-        return "has no case to run: expected cases marked `gate`, or others chosen by -k or -m"
+        last = {option: given for option, given in pairwise(arguments) if option in ("-k", "-m")}
+        chosen = " ".join(f"{option} {given}" for option, given in last.items())
+        asked = f"no case fits {chosen}; " if chosen else ""
+        return f"has no case to run: {asked}expected cases marked `gate`, or others chosen by -k"
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     marks = ("E  ", "ERROR", "Exit:", "!!")
     said = [line for line in lines if line.startswith(marks) or "error:" in line] or lines

@@ -23,6 +23,7 @@ from traincost.ab.collected import (
     check_own_code,
     check_suspects,
     common_cases,
+    untold,
 )
 from traincost.ab.process import Ran, Sides
 from traincost.ab.schedule import CASE_S, Turn, estimate, turns
@@ -110,16 +111,20 @@ class AbRun:
         """Cases of both sides, those of one side only, and what the budget has room for."""
         self._begun_s = time.monotonic()
         found = {
-            side: self.sides.collect(side, max(self._left_s(), GRACE_S)) for side in (BASE, HEAD)
+            side: self.sides.collect(side, max(self._left_s(), GRACE_S)) for side in (HEAD, BASE)
         }
         for side, ran in found.items():
             self._keep_modules(side, ran)
         cases = common_cases(found)
         check_suspects(found)
-        self._alone = cases_alone(found, self.sides.trees)
+        others = bool(self.sides.trees.own)
+        own = self.sides.collect_own(max(self._left_s(), GRACE_S)) if others else None
+        self._alone = cases_alone(found, self.sides.trees, own)
         pair_s = sum(ran.length_s for ran in found.values()) + 2 * CASE_S * len(cases)
-        expected = estimate(len(cases), pair_s, self._left_s())
-        return Collected(cases, self._alone, found[BASE].report.uncollected, expected)
+        left_s = self._left_s()
+        expected = estimate(len(cases), pair_s, left_s, self.budget_s - left_s)
+        unfit = found[BASE].report.uncollected
+        return Collected(cases, self._alone, unfit, expected, untold(own) if others else ())
 
     def measure(self, rules: Mapping[str, Rule]) -> Measured:
         """Pairs until every case is decided, by its own rule, or the budget ends."""

@@ -48,8 +48,9 @@ class Estimate:
     n_cases: int
     pair_s: float
     pairs: int  # that end within the budget
+    spent_s: float = 0.0  # of the budget, before the first of them
 
 
-def estimate(n_cases: int, pair_s: float, budget_s: float) -> Estimate:
-    """Pairs that end within the budget, all cases in each."""
-    return Estimate(n_cases, pair_s, int(budget_s / pair_s))
+def estimate(n_cases: int, pair_s: float, left_s: float, spent_s: float = 0.0) -> Estimate:
+    """Pairs that end within what is left of the budget, all cases in each."""
+    return Estimate(n_cases, pair_s, max(int(left_s / pair_s), 0), spent_s)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from traincost.ab.git import git, last_line, populate_submodules
@@ -57,6 +57,8 @@ class Trees:
     replaced: tuple[str, ...]  # those of them that are another file on the other side
     new: tuple[str, ...]  # those of them that HEAD has, and BASE had not
     suites_from: str
+    own: Mapping[str, bytes | None] = field(default_factory=dict[str, bytes | None])
+    """What BASE had in place of suite files that it got; None where it had none."""
 
     def of(self, name: str) -> Tree:
         """By its name."""
@@ -88,11 +90,31 @@ def trees_of(
                 _lay_out(name, what, folder / name, root, origin, worktrees)
                 for name, what in ((BASE, base), (HEAD, head))
             ]
-            given = _share_suites(sides, suites_from, suites, origin)
-            yield Trees(sides[0], sides[1], origin, root or origin, *given, suites_from)
+            own: dict[str, bytes | None] = {}
+            given = _share_suites(sides, suites_from, suites, origin, own)
+            yield Trees(sides[0], sides[1], origin, root or origin, *given, suites_from, own)
         finally:
             for worktree in worktrees:
                 git(root, "worktree", "remove", "--force", "--force", str(worktree))
+
+
+@contextmanager
+def own_suites(trees: Trees) -> Generator[None]:
+    """BASE has its own suites as long as this lasts."""
+    shared = {name: (trees.base.workdir / name).read_bytes() for name in trees.own}
+    _lay(trees.base.workdir, trees.own)
+    try:
+        yield
+    finally:
+        _lay(trees.base.workdir, shared)
+
+
+def _lay(folder: Path, contents: Mapping[str, bytes | None]) -> None:
+    for name, content in contents.items():
+        if content is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_bytes(content)
 
 
 def _lay_out(
@@ -127,9 +149,16 @@ def _lay_out(
 
 
 def _share_suites(
-    sides: Sequence[Tree], suites_from: str, suites: Sequence[str], origin: Path
+    sides: Sequence[Tree],
+    suites_from: str,
+    suites: Sequence[str],
+    origin: Path,
+    own: dict[str, bytes | None],
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Copy the suites of one side over the other's: all, those replaced, those new on HEAD."""
+    """Copy the suites of one side over the other's: all, those replaced, those new on HEAD.
+
+    What BASE had in their places goes to `own`.
+    """
     named = {side.name: side.workdir for side in sides}
     given = Path(suites_from)
     source = named.get(suites_from, origin)
@@ -151,6 +180,10 @@ def _share_suites(
                 shared.append(relative)
                 if [side.name for side in sides if (side.workdir / relative).is_file()] == [HEAD]:
                     new.append(relative)
+                before = sides[0].workdir / relative
+                known = before.read_bytes() if before.is_file() else None
+                if known != file.read_bytes():
+                    own[relative] = known
                 if _put(file, relative, sides):
                     replaced.append(relative)
     return tuple(shared), tuple(replaced), tuple(new)

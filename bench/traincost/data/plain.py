@@ -180,7 +180,8 @@ def _integers(name: str, cells: Any) -> Floats | None:
     lowest, highest = (compute.min_max(whole)[end].as_py() for end in ("min", "max"))
     if max(-lowest, highest) > _MOST_INTEGER or ends_fault(name, float(lowest), float(highest)):
         return None
-    return whole.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    values: Floats = whole.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    return values
 
 
 def _unquieted(codes: npt.NDArray[np.int64], texts: list[str]) -> pd.Categorical | None:

@@ -7,7 +7,7 @@ could be gated. Of several, the first in the order 1, 2, 3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from traincost.data.errors import BadInputError
@@ -91,7 +91,8 @@ def gate(
         )
     if exact_only:
         policy = policy.counts_only()
-    judging = _Gate(policy, failed or {}, same_suites, exact_only)
+    shared = frozenset(r.suite for r in base) if same_suites else None
+    judging = _Gate(policy, failed or {}, shared, exact_only)
     for case in cases:
         judging.take(case)
     lines = [*judging.lines, *judging.measurements.lines(verdicts), *_absent(cases, policy)]
@@ -109,18 +110,23 @@ class _Gate:
     """Goes through the cases."""
 
     def __init__(
-        self, policy: Policy, failed: Mapping[str, str], same_suites: bool, exact_only: bool
+        self,
+        policy: Policy,
+        failed: Mapping[str, str],
+        shared: Collection[str] | None,  # suites that BASE ran, where both have the same files
+        exact_only: bool,
     ) -> None:
         self.policy = policy
         self.failed = failed
-        self.same_suites = same_suites
+        self.shared = shared
+        self.same_suites = shared is not None
         self.measurements = Measurements(policy, exact_only)
         self.lines: list[CaseVerdict] = []
         self.warnings: list[str] = []
 
     def take(self, case: Case) -> None:
         """Lines about the case as a whole, or about its metrics."""
-        absent = _presence(case, self.policy, self.same_suites)
+        absent = _presence(case, self.policy, self.shared)
         if absent is None and not having(case.head, (*MEASURED, *FAILING)):
             return  # unavailable on both sides
         whole = absent or self._failure(case)
@@ -166,8 +172,12 @@ def _undecided(case: Case, policy: Policy) -> int:
     return INCONCLUSIVE if must else HELD
 
 
-def _presence(case: Case, policy: Policy, same_suites: bool) -> CaseVerdict | None:
-    """The line of a case that stands on one side only."""
+def _presence(case: Case, policy: Policy, shared: Collection[str] | None) -> CaseVerdict | None:
+    """The line of a case that stands on one side only.
+
+    With the same suite files a case of HEAD alone is one that HEAD's code adds where BASE ran the
+    suite, and else perhaps one of a suite that BASE's code does not fit any more.
+    """
     if (why := why_alone(case)) is not None:
         return _alone(case, policy, why)
     if not case.base:
@@ -177,10 +187,9 @@ def _presence(case: Case, policy: Policy, same_suites: bool) -> CaseVerdict | No
             return _whole(case, policy, Outcome.FAILED, reason, code)
         if not having(case.head, MEASURED):
             return _missing(case, policy, "unavailable on HEAD, not on BASE")
-        if same_suites and policy.is_required(case.case_id):
-            reason = (
-                "on HEAD only, with the same suites: BASE's code has no such case, or does not fit"
-            )
+        unfit = shared is not None and case.head[0].suite not in shared
+        if unfit and policy.is_required(case.case_id):
+            reason = "on HEAD only, with the same suites: BASE has no row of this suite"
             return _whole(case, policy, Outcome.NOT_COMPARABLE, reason, INCONCLUSIVE)
         return _whole(case, policy, Outcome.NEW, "on HEAD only: nothing to compare with", HELD)
     if not case.head:

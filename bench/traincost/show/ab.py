@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
+from traincost.ab.run import FEWEST_PAIRS as FEWEST_JUDGED
 from traincost.data.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -56,8 +58,8 @@ def plan_lines(
 ) -> list[str]:
     """What the budget has room for, before it starts."""
     lines = [
-        f"{expected.n_cases} cases, about {expected.pair_s:.0f} s a pair: about {expected.pairs} "
-        f"pairs in {budget_s / 60:g} min; fails if slower by {rule.margin_rel:.0%} or more"
+        f"{expected.n_cases} cases, about {expected.pair_s:.0f} s a pair: {_room(expected)} in "
+        f"{duration_text(budget_s)}; fails if slower by {rule.margin_rel:.0%} or more"
     ]
     for spread_rel in SPREADS_REL:
         found = resolvable(expected.pairs, spread_rel) if expected.pairs >= FEWEST_PAIRS else inf
@@ -70,10 +72,29 @@ def plan_lines(
     return lines
 
 
+def _room(expected: Estimate) -> str:
+    """How many pairs fit, and where too few do to judge by, what budget would do."""
+    n = expected.pairs
+    if n >= FEWEST_JUDGED:
+        return f"about {n} pairs"
+    needed_s = expected.spent_s + FEWEST_JUDGED * expected.pair_s
+    budget = f"{math.ceil(needed_s)}s" if needed_s < 120 else f"{math.ceil(needed_s / 60)}m"
+    fits = ("no pair fits", "1 pair fits", f"{n} pairs fit")[min(n, 2)]
+    return f"{fits} (--budget {budget} has room for {FEWEST_JUDGED})"
+
+
+def duration_text(length_s: float) -> str:
+    """As people write it: `2 s`, `1.5 min`, `10 min`, `2 h`."""
+    if length_s < 60:
+        return f"{length_s:g} s"
+    return f"{length_s / 60:.3g} min" if length_s < 2 * 3600 else f"{length_s / 3600:.3g} h"
+
+
 def alone_lines(collected: Collected) -> list[str]:
     """Suites and cases that cannot be compared."""
     unfit = [f"BASE's code does not fit {file}" for file in collected.unfit]
-    return [*unfit, *(f"{case}: {why}" for case, why in sorted(collected.alone.items()))]
+    alone = (f"{case}: {why}" for case, why in sorted(collected.alone.items()))
+    return [*unfit, *collected.untold, *alone]
 
 
 def provenance_line(measured: Measured) -> str:
