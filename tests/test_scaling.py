@@ -1,12 +1,15 @@
 """Scaling laws: known laws are recovered, intervals are honest, too little is refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from show_scaling import HARD, LAWS, NOISE_REL, NORMAL_95
 
 from traincost.judge.scaling import Refusal, Scaling, fit_scaling
+from traincost.judge.scaling.law import ends
 
 Floats = npt.NDArray[np.float64]
 X = np.geomspace(1e4, 1e9, 16)
@@ -150,3 +153,51 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(n_points: int) -> 
         assert isinstance(found, Scaling)
         inside += found.exponent.low <= 1 <= found.exponent.high
     assert 88 <= inside <= 100  # show_scaling.py prints the coverage of 1,000 draws
+
+
+@pytest.mark.parametrize("exponent", [None, 1.0])
+def test_a_cost_that_does_not_grow_is_level_and_one_that_does_is_not(
+    exponent: float | None,
+) -> None:
+    x = np.geomspace(64, 1600, 6)
+    for seed in range(10):
+        flat = law(x, noisy(np.full(6, 4.6e-4), 0.01, seed), exponent)
+        assert flat.is_level and (exponent is None or flat.is_surely_level)
+        assert not law(x, noisy(4.6e-4 * (1 + x / 1600), 0.03, seed), exponent).is_level
+    assert law(x, [1.0] * 6, exponent).is_surely_level
+    falling = law(x, noisy(1e-2 * x**-0.5))
+    assert not falling.is_level and falling.growth.value == pytest.approx(25**-0.5, rel=0.1)
+
+
+def test_noise_that_hides_any_growth_makes_no_law_and_no_sure_level() -> None:
+    costs = np.array([100, 130, 90, 115, 95, 105])
+    found = law(np.geomspace(64, 1600, 6), costs, 1.0)
+    assert found.is_level and not found.is_surely_level
+
+
+def test_the_band_of_a_level_cost_stays_near_it() -> None:
+    """A part that is not there has no size to be unsure of."""
+    x = np.geomspace(64, 1600, 6)
+    low, high = law(x, [473, 476, 479, 474, 476, 472], 1.0).band(x)
+    assert (high < 500).all() and (low > 450).all()
+
+
+def test_ends_hold_the_share_of_new_draws_that_they_say() -> None:
+    draws = np.random.default_rng(0).uniform(size=(40, 4000))
+    low, high = ends(draws)
+    assert float((high - low).mean()) == pytest.approx(0.95, abs=0.003)
+
+
+def test_the_exponent_is_as_exact_as_its_points_allow() -> None:
+    errors = [
+        law(HARD.x, noisy(HARD.costs, NOISE_REL, seed)).exponent.value - HARD.exponent
+        for seed in range(60)
+    ]
+    sd = HARD.bound() / NORMAL_95
+    assert float(np.sqrt(np.mean(np.square(errors)))) < 1.25 * sd
+
+
+def test_what_no_fit_can_do_with_some_points_more_points_can() -> None:
+    assert HARD.bound() > 0.02
+    for more in (replace(HARD, repeats=3), replace(HARD, points=14, decades=4, fixed=0.03)):
+        assert more in LAWS and more.bound() < 0.02

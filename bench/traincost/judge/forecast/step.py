@@ -15,6 +15,7 @@ each FLOP, doesn't make a large one look slower than it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from traincost.judge.forecast.joint import JointLaw, fit_joint
 from traincost.judge.forecast.points import Point, column, sizes
 from traincost.judge.forecast.terms import Prices, fit_prices
-from traincost.judge.scaling.law import Refusal
+from traincost.judge.scaling.law import Refusal, ends
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,7 +88,7 @@ class StepModel:
         """Launches, FLOPs and bytes of a step, (n_terms,)."""
         import numpy as np
 
-        log_n, log_b = np.log([size.n_params, size.batch_size]).tolist()
+        log_n, log_b = math.log(size.n_params), math.log(size.batch_size)
         n = np.array([log_n])
         logs = [self.launches.log_cost(n), self.flops.log_cost(n) + log_b]
         if self.traffic is not None:
@@ -126,7 +127,7 @@ class StepModel:
 
         if self.live is None or self.peak is None:
             return None
-        log_n, log_b = np.log([size.n_params, size.batch_size]).tolist()
+        log_n, log_b = math.log(size.n_params), math.log(size.batch_size)
         live = self.live.log_cost(np.array([log_n]))
         return float(np.exp(live) + np.exp(self.peak.log_cost(np.array([log_b, log_n]), log_n)))
 
@@ -137,7 +138,7 @@ class StepModel:
         value = self.memory_bytes(size)
         if value is None or self.live is None or self.peak is None:
             return None
-        log_n, log_b = np.log([size.n_params, size.batch_size]).tolist()
+        log_n, log_b = math.log(size.n_params), math.log(size.batch_size)
         live = self.live.log_costs(np.array([log_n]), 0.0, 5)
         peak = self.peak.log_costs(np.array([log_b, log_n]), log_n, 6)
         peak = peak + _drift(len(peak), drift_rel * self.distance(size))
@@ -146,7 +147,7 @@ class StepModel:
     def _spread(self, law: Prices, size: Size, drift_rel: float, confidence: float) -> Spread:
         import numpy as np
 
-        log_n, log_b = np.log([size.n_params, size.batch_size]).tolist()
+        log_n, log_b = math.log(size.n_params), math.log(size.batch_size)
         n = np.array([log_n])
         logs = [self.launches.log_costs(n, 0.0, 1), self.flops.log_costs(n, 0.0, 2) + log_b]
         if self.traffic is not None:
@@ -243,5 +244,5 @@ def _drift(n: int, sd: float) -> Floats:
 def _spread(value: float, logs: Floats, confidence: float) -> Spread:
     import numpy as np
 
-    low, high = np.quantile(logs, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
+    low, high = map(float, ends(logs, confidence))
     return Spread(value, min(value, float(np.exp(low))), max(value, float(np.exp(high))))

@@ -1,15 +1,16 @@
 """`fit_scaling`: measured costs along one axis become a law, or a reason why not.
 
-Intervals are a bootstrap of residuals: each is divided by the root of 1 - leverage, drawn with a
-random sign, and the spread of the refitted parameters is widened by Student's t over the normal
-quantile, as few residuals are known too roughly.
+Intervals are a bootstrap of residuals: each is divided by the root of 1 - leverage, widened by
+Student's t over the normal quantile, as few residuals are known too roughly, and drawn with a
+random sign. What is widened is the noise, not the refitted parameters: the logarithm of a part that
+is not there may lie anywhere, and twice as far from there is a law that nothing has measured.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from traincost.judge.scaling.law import CONFIDENCE, Break, Estimate, Refusal, Scaling
+from traincost.judge.scaling.law import CONFIDENCE, Break, Estimate, Refusal, Scaling, ends
 from traincost.judge.scaling.regimes import find_break
 from traincost.judge.scaling.solver import Design, best, jacobian, predict, solve
 
@@ -117,6 +118,8 @@ def law_of(
     after = all_draws[:, 2] + all_draws[:, 3]
     sizes = distinct(xs)
     curve = predict(design, theta[None])[0][0]
+    edges = [int(np.argmax(log_x)), int(np.argmin(log_x))]
+    rise, rises = (_rise(design, t, edges) for t in (theta[None], draws))
     left = ((log_y - curve) ** 2).sum()
     total = ((log_y - log_y.mean()) ** 2).sum()
     gone = full[0, 0] < log_y.min() + _NO_FIXED_LOG
@@ -133,6 +136,7 @@ def law_of(
         else _estimate(np.exp(full[0, 0]), np.exp(all_draws[:, 0])),
         scale=_estimate(np.exp(full[0, 1]), np.exp(all_draws[:, 1])),
         exponent=_estimate(full[0, 2] + full[0, 3], after),
+        growth=_estimate(rise[0], rises),
         crossover=None if gone else _crossover(full[0], all_draws),
         breaks=regimes,
         r_squared=float(1 - left / total) if total > 0 else 1.0,
@@ -165,11 +169,11 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     shape = (n_draws, len(log_y))
     drawn = rng.choice(residuals, shape) * rng.choice([-1.0, 1.0], shape)
-    fitted = solve(design, curve + drawn, np.tile(theta, (n_draws, 1)))
     freedom = max(len(log_y) - design.n_parameters, 1)
     tail = (1 + CONFIDENCE) / 2
     widened = float(stdtrit(freedom, tail) / stdtrit(1e6, tail))
-    return theta + (fitted - theta) * widened, np.asarray(residuals, np.float64)
+    draws = solve(design, curve + drawn * widened, np.tile(theta, (n_draws, 1)))
+    return draws, np.asarray(residuals, np.float64)
 
 
 def _full(thetas: Floats, exponent: float | None, middle: float) -> Floats:
@@ -183,10 +187,20 @@ def _full(thetas: Floats, exponent: float | None, middle: float) -> Floats:
 
 
 def _estimate(value: float, draws: Floats) -> Estimate:
+    low, high = map(float, ends(draws))
+    return Estimate(float(value), min(low, float(value)), max(high, float(value)))
+
+
+def _rise(
+    design: Design,
+    thetas: Floats,  # (n, n_parameters)
+    edges: list[int],
+) -> Floats:  # (n,)
+    """Cost at the first of two points over that at the second."""
     import numpy as np
 
-    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]).tolist()
-    return Estimate(float(value), min(low, float(value)), max(high, float(value)))
+    logs = predict(design, thetas)[0][:, edges]
+    return np.asarray(np.exp(logs[:, 0] - logs[:, 1]), np.float64)
 
 
 def _high(draws: Floats) -> float:
