@@ -128,6 +128,20 @@ def test_a_machine_without_peaks_cannot_be_moved_to(
     assert "--on: no measured peaks of fp32" in capsys.readouterr().err
 
 
+def test_a_forecast_for_the_same_machine_needs_no_other_file(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["forecast", str(here), *RUN, "--on", str(here)]) == 2
+    assert "FILE's machine, machine_id m1; expected another" in capsys.readouterr().err
+
+
+def test_a_batch_beyond_any_integer_is_a_forecast_with_a_warning(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["forecast", str(here), *RUN, "--batch", "1e20"]) == 0
+    assert "times as large as anything measured" in " ".join(capsys.readouterr().out.split())
+
+
 def test_one_run_in_two_files_is_refused(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

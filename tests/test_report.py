@@ -173,7 +173,7 @@ def test_losing_implementations_stand_first(tmp_path: Path) -> None:
     page = page_of(tmp_path / "r.html", write(tmp_path / "k.csv", records))  # type: ignore[arg-type]
     kernels = page.split('<section id="kernels">')[1].split("</section>")[0]
     assert "1 of 2 lose" in kernels
-    assert kernels.index("0.5x</td>") < kernels.index("2x</td>")
+    assert kernels.index("0.500x</td>") < kernels.index("2.00x</td>")
 
 
 def test_remedies_stand_side_by_side_and_those_that_did_not_reach_the_target_are_named(

@@ -136,3 +136,15 @@ def test_no_screen_is_too_narrow(page: Page, path: Path, width: int) -> None:
         ".map(t => parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a))"
     )
     assert least >= 9  # pixels
+
+
+def test_every_link_of_the_navigation_and_every_key_of_a_legend_has_its_place(page: Page) -> None:
+    clipped = page.js("(u => u.scrollWidth - u.clientWidth)(document.querySelector('nav ul'))")
+    assert clipped <= 0
+    overlaps = page.js(
+        "[...document.querySelectorAll('.wide .legend')].flatMap(l => {"
+        " const b = [...l.children].map(e => e.getBoundingClientRect());"
+        " return b.filter((r, i) => i && Math.abs(r.y + r.height / 2 - b[i - 1].y -"
+        " b[i - 1].height / 2) < 8 && r.left < b[i - 1].right); }).length"
+    )
+    assert page.js("document.querySelectorAll('.wide .legend text').length") > 8 and overlaps == 0

@@ -143,6 +143,10 @@ def _moved(
     others = _rows([options.on])
     devices = {r.device for r in others if r.suite == "machine" and r.device}
     device = "cuda" if "cuda" in devices else kind.device
+    if device == kind.device and {r.machine_id for r in others} == {kind.machine_id}:
+        raise BadInputError(
+            f"--on {options.on}: FILE's machine, machine_id {kind.machine_id}; expected another"
+        )
     there = [r for r in others if r.device in (device, None)]
     known = (r.gpu or r.cpu or r.host for r in there)
     name = next((k for k in known if k), str(options.on))

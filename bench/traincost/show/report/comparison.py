@@ -93,7 +93,7 @@ def _row(report: Report, groups: Groups, name: str, lines: Sequence[Line]) -> Ro
 
 
 def _times(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio:.3g}x"
+    return "" if ratio is None else f"{ratio:#.3g}x"
 
 
 def _interval(line: Line) -> str:

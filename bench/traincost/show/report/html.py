@@ -58,6 +58,11 @@ def joined(children: Iterable[Child]) -> Html:
     return Html("".join(parts))
 
 
+def folded(summary: Child, *children: Child, is_open: bool = False) -> Html:
+    """What is shown on demand: many wide tables would make a page that nobody scrolls through."""
+    return tag("details", tag("summary", summary), *children, class_="fold", open=is_open)
+
+
 def _attribute(name: str, value: str | float | bool | None) -> str:
     if value is None or value is False:
         return ""

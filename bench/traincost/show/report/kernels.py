@@ -42,7 +42,8 @@ def section(report: Report) -> Section:
     losing = [line for line in lines if (line.ratio or 1) < 1]
     drawn = _drawn(lines)
     names, shared = short_cases([same[0].case_id for same in drawn])
-    rows = [_row(report, groups, same, baselines, names) for same in drawn]
+    several = len({line.side for line in lines}) > 1
+    rows = [_row(report, groups, same, baselines, names, several=several) for same in drawn]
     figure = Figure(
         "kernels",
         "Speedups, losing cases first",
@@ -92,6 +93,8 @@ def _row(
     same: Sequence[Line],
     baselines: Sequence[str],
     names: Mapping[str, str],
+    *,
+    several: bool,
 ) -> Row:
     marks: list[Mark] = []
     classes = ""
@@ -110,9 +113,8 @@ def _row(
         )
         classes = mark.classes
     first = same[0]
-    machine = "" if report.points.has_one_side() else f" · {first.side}"
-    name = f"{first.impl} · {names[first.case_id]}{machine}"
-    return Row(name, marks, value=f"{first.ratio or 0:.3g}x", classes=classes)
+    name = f"{first.impl} · {names[first.case_id]}{f' · {first.side}' if several else ''}"
+    return Row(name, marks, value=f"{first.ratio or 0:#.3g}x", classes=classes)
 
 
 def _table(report: Report, groups: Groups, lines: Sequence[Line]) -> Html:
@@ -134,7 +136,7 @@ def _table(report: Report, groups: Groups, lines: Sequence[Line]) -> Html:
                     line.baseline,
                     Cell(amount(line.other_value, "s"), line.other_value),
                     Cell(amount(line.base_value, "s"), line.base_value),
-                    Cell(f"{line.ratio or 0:.3g}x", line.ratio, "bad" if loses else None),
+                    Cell(f"{line.ratio or 0:#.3g}x", line.ratio, "bad" if loses else None),
                     interval,
                     line.note or ("loses" if loses else ""),
                     places(behind),
@@ -148,4 +150,11 @@ def _table(report: Report, groups: Groups, lines: Sequence[Line]) -> Html:
     )
     left = len(lines) - len(rows)
     more = f"{left:,} more, all faster than these; traincost compare has them." if left else ""
-    return table(heads, rows, right=heads[4:7], caption="Speedups, the lowest first", more=more)
+    return table(
+        heads,
+        rows,
+        right=heads[4:7],
+        long=("note",),
+        caption="Speedups, the lowest first",
+        more=more,
+    )

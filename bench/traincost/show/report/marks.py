@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from traincost.show.report.html import Html, joined, number, tag
+from traincost.show.report.letters import fitted, width_px
 
 N_COLOURS = 8
 _R = 4.6
@@ -83,17 +84,7 @@ class Key:
 
 
 _KEY_WIDTH, _KEY_HEIGHT, MOST_KEYS = 22, 20, 12
-_TEXT_WIDTH = 7.3
-"""Of a character at 12 px, on the wide side."""
-
-
-def fitted(text: str, width: float, per_character: float = _TEXT_WIDTH) -> str:
-    """Text cut to a width, with … in its middle, as both ends of a name tell cases apart."""
-    most = max(4, int(width / per_character))
-    if len(text) <= most:
-        return text
-    left = (most - 1) * 3 // 5
-    return f"{text[:left]}…{text[len(text) - (most - 1 - left) :]}"
+_GAP = 16
 
 
 def legend(keys: Sequence[Key], width: float) -> tuple[Html, float]:
@@ -105,8 +96,8 @@ def legend(keys: Sequence[Key], width: float) -> tuple[Html, float]:
     x, y = 0.0, 10.0
     for key in shown:
         text = fitted(key.name, width - _KEY_WIDTH)
-        wide = _KEY_WIDTH + len(text) * _TEXT_WIDTH + 12
-        if x and x + wide > width:
+        wide = _KEY_WIDTH + width_px(text) + _GAP
+        if x and x + wide - _GAP > width:
             x, y = 0.0, y + _KEY_HEIGHT
         body = (
             Html(f'<path class="line {colour(key.style)}" d="M{x:.0f} {y:.0f}h14"/>')

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import traincost
 from traincost.data.record import Status
@@ -88,7 +88,7 @@ def _header(report: Report, made_at: str) -> Html:
         (len(points.measured_sides), "machine" if points.has_one_side() else "machines or sides"),
         (len(points.facet_values["suite"]), "suites"),
         (n_rows, f"rows in {len(points.files):,} {'file' if len(points.files) == 1 else 'files'}"),
-        (len(points.table) - counts[str(Status.OK)], "cases not ok"),
+        (len(points.table) - counts[str(Status.OK)], _not_ok(counts)),
     )
     cards = (tag("li", tag("b", f"{n:,}"), said) for n, said in numbers)
     return tag(
@@ -98,6 +98,13 @@ def _header(report: Report, made_at: str) -> Html:
         tag("button", "Theme", id="theme", type="button", hidden=True),
         tag("ul", joined(cards), class_="cards"),
     )
+
+
+def _not_ok(counts: Mapping[str, int]) -> str:
+    """`cases not ok: 549 unstable, 18 diverged`."""
+    parts = [f"{counts[s]:,} {s}" for s in map(str, Status) if s != Status.OK and counts[s]]
+    parts.sort(key=lambda part: -int(part.partition(" ")[0].replace(",", "")))
+    return f"cases not ok{': ' if parts else ''}{', '.join(parts)}"
 
 
 def _nav(sections: Iterable[Section]) -> Html:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from traincost.show.report.html import Html, joined, number, tag
-from traincost.show.report.marks import Key, Mark, colour, drawn, fitted, legend
+from traincost.show.report.marks import Key, Mark, colour, drawn, legend
 from traincost.show.report.scale import Scale
 from traincost.show.units import amount, plain
 
@@ -199,4 +199,4 @@ class Figure:
         return tag("figure", head, joined(pictures), caption, id=name, class_=half)
 
 
-__all__ = ["HALF", "NARROW", "WIDE", "Axis", "Figure", "Key", "Mark", "Plot", "fitted", "svg"]
+__all__ = ["HALF", "NARROW", "WIDE", "Axis", "Figure", "Key", "Mark", "Plot", "svg"]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from traincost.data.record import METRIC_PREFIX
 from traincost.show.report.content import Report, Section, caption, nothing
-from traincost.show.report.html import Html, joined
+from traincost.show.report.html import Html, folded, joined, tag
+from traincost.show.report.letters import width_px
 from traincost.show.report.marks import MOST_KEYS, Key, Mark
 from traincost.show.report.plot import Axis, Figure, Plot
 from traincost.show.report.points import Points
@@ -24,6 +25,7 @@ LEAD = (
 )
 _MOST_DECADES = 24
 _UNITS = {"s": "s", "bytes": "B", "j": "J"}
+_MOST_OPEN = 3
 _MOST_PROBLEMS, _MOST_TABLES, _MOST_ROWS, _MOST_PLACES = 8, 60, 60, 3
 
 
@@ -51,10 +53,12 @@ def section(report: Report) -> Section:
         )
         for i, p in enumerate(drawn[:_MOST_PROBLEMS])
     )
+    above = tag("p", "What was measured of each, medians over seeds:", class_="more")
     left = len(problems) - _MOST_TABLES
     more = f"{left} more problems are in the table of all cases." if left > 0 else ""
-    tables = [_table(points, p) for p in problems[:_MOST_TABLES]]
-    return Section("remedies", TITLE, LEAD, joined((*tables, caption(more))), figures)
+    few = len(problems) <= _MOST_OPEN
+    tables = [_table(points, p, is_open=few) for p in problems[:_MOST_TABLES]]
+    return Section("remedies", TITLE, LEAD, joined((above, *tables, caption(more))), figures)
 
 
 def _title(points: Points, problem: Problem) -> str:
@@ -129,10 +133,12 @@ def _equal_times(plot: Plot) -> None:
         left, right = max(x.low, total / y.high), min(x.high, total / y.low)
         if right > left:
             plot.line([(left, total / left), (right, total / right)], 7, "equal")
-            plot.write(plot.x(left) + 4, plot.y(total / left) + 12, amount(total, "s"))
+            text, at = amount(total, "s"), plot.x(left) + 4
+            if at + width_px(text) < plot.x_pixels[1]:
+                plot.write(at, plot.y(total / left) + 12, text)
 
 
-def _table(points: Points, problem: Problem) -> Html:
+def _table(points: Points, problem: Problem, *, is_open: bool) -> Html:
     own = [c for c in map(str, points.table.columns) if c.startswith(METRIC_PREFIX)]
     names = {**COSTS, **BENEFITS, **{c: _metric(c) for c in own}}
     values = {c: points.of(c).tolist() for c in names}
@@ -152,7 +158,9 @@ def _table(points: Points, problem: Problem) -> Html:
     left = len(shown) - len(rows)
     more = f"{left} more are in the table of all cases." if left > 0 else ""
     title = f"{_title(points, problem)}: medians over seeds"
-    return table(heads, rows, right=heads[1:-2], caption=title, more=more)
+    count = f" {len(shown)} {'remedy' if len(shown) == 1 else 'remedies'}"
+    told = table(heads, rows, right=heads[1:-2], caption=title, more=more)
+    return folded(joined((_title(points, problem), tag("span", count))), told, is_open=is_open)
 
 
 def _metric(column: str) -> tuple[str, str]:

@@ -62,12 +62,20 @@ def section(report: Report) -> Section:
         caption(
             "Bytes are the least that a step must move (compulsory_bytes).",
             "Hollow marks are not ok.",
+            _cached(limits.share),
             f"{zero} cases without arithmetic are in the table only." if zero else "",
             unknown,
             thin,
         ),
     )
     return Section("roofline", TITLE, LEAD, _table(report, limits.name, limits.share), (figure,))
+
+
+def _cached(share: Floats) -> str:
+    """Why a case may be faster than its machine's memory."""
+    if not bool((share > 1.0).any()):
+        return ""
+    return "Above 100% of a memory limit, data come from a cache, which is faster than the memory."
 
 
 def _draw(report: Report, marks: list[Mark], width: int) -> Html:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from traincost.show.report.html import Html, joined, number, tag
-from traincost.show.report.marks import Key, Mark, colour, drawn, fitted, legend
+from traincost.show.report.letters import fitted, width_px
+from traincost.show.report.marks import Key, Mark, colour, drawn, legend
 from traincost.show.report.plot import WIDE, Axis, svg
 from traincost.show.report.scale import Scale, linear_scale, log_scale
 
@@ -85,7 +86,7 @@ def _row(
 ) -> Html:
     y = top + (each / 2 if wide else each - 11)
     text_y = y + 4 if wide else top + 13
-    room = left - 14 if wide else width - 10 - 6.6 * len(row.value) - 8
+    room = left - 14 if wide else width - 10 - width_px(row.value) - 12
     parts: list[Html] = [
         tag("text", fitted(row.label, room), x=0, y=text_y, class_="label"),
         tag("text", row.value, x=width, y=text_y, class_="value end"),

@@ -19,7 +19,7 @@ TITLE = "Scaling"
 LEAD = (
     "How cost grows with the size of the model, of the batch and of the data: measured points, the"
     " fit of cost = fixed + scale · N^exponent, and where that curve may lie (95%). No fit is drawn"
-    " through too few or too narrow points."
+    " through too few or too narrow points, nor where the cost does not depend on the size."
 )
 
 
@@ -60,6 +60,16 @@ class Curve:
     series: Series
     law: Scaling | Refusal
 
+    @property
+    def fit(self) -> Scaling | None:
+        """The law, where it is one to draw."""
+        return self.law if isinstance(self.law, Scaling) and not self.law.is_level else None
+
+    @property
+    def is_worth_a_figure(self) -> bool:
+        """Level lines say in a picture what the table says in a word."""
+        return isinstance(self.law, Refusal) or not self.law.is_surely_level
+
 
 def section(report: Report) -> Section:
     """A figure a kind of case and quantity, and a table of all fits."""
@@ -67,7 +77,8 @@ def section(report: Report) -> Section:
     if not curves:
         why = "Nothing was measured at three sizes. pytest suites/test_parameters.py does that."
         return nothing("scaling", TITLE, LEAD, why)
-    panels = _panels(report, curves)
+    every = _panels(report, curves)
+    panels = {t: same for t, same in every.items() if any(c.is_worth_a_figure for c in same)}
     figures = tuple(
         Figure(
             f"scaling-{i + 1}",
@@ -77,11 +88,15 @@ def section(report: Report) -> Section:
         )
         for i, (title, same) in enumerate(list(panels.items())[:_MOST_FIGURES])
     )
-    left = len(panels) - len(figures)
-    more = (
-        tag("p", f"{left} more panels are in the table only.", class_="more") if left > 0 else None
-    )
+    left = len(every) - len(figures)
+    more = tag("p", _left_out(left, len(figures)), class_="more") if left > 0 else None
     return Section("scaling", TITLE, LEAD, joined((more, _table(report, curves))), figures)
+
+
+def _left_out(n: int, n_figures: int) -> str:
+    """What the table alone tells: costs that do not grow come first to it."""
+    what = "quantity is" if n == 1 else "quantities are"
+    return f"{n}{' more' if n_figures else ''} {what} in the table only."
 
 
 def _curves(report: Report) -> list[Curve]:
@@ -150,8 +165,8 @@ def _law(plot: Plot, curve: Curve, style: int, classes: str) -> None:
     """The curve within its band; where there is none, a dashed line from point to point."""
     import numpy as np
 
-    law = curve.law
-    if isinstance(law, Refusal):
+    law = curve.fit
+    if law is None:
         plot.line(zip(curve.series.x, curve.series.y, strict=True), style, f"equal {classes}")
         return
     xs = np.geomspace(law.x_low, law.x_high, _N_DRAWN)
@@ -178,10 +193,10 @@ def _table(report: Report, curves: Sequence[Curve]) -> Html:
             "fixed part",
             "grows from",
         ),
-        *("changes at", "off by", "points", "no fit, and what to measure", "rows"),
+        *("changes at", "off by", "points", "no fit, and why", "rows"),
     )
     right = ("exponent", "fixed part", "grows from", "changes at", "off by", "points")
-    return table(heads, rows, right=right, caption="Fits")
+    return table(heads, rows, right=right, long=heads[-2:-1], caption="Fits")
 
 
 def _row(report: Report, curve: Curve) -> TableRow:
@@ -194,9 +209,9 @@ def _row(report: Report, curve: Curve) -> TableRow:
         pair.y.title,
         pair.x.title,
     ]
-    if isinstance(law, Refusal):
+    if isinstance(law, Refusal) or law.is_level:
         cells += [None, None, None, None, None, None, Cell(_points(series), float(n))]
-        cells.append(f"{law.reason}: {law.measure}")
+        cells.append(_why_no_fit(law))
     else:
         change = law.breaks[-1] if law.breaks else None
         cells += [
@@ -211,6 +226,17 @@ def _row(report: Report, curve: Curve) -> TableRow:
         ]
     cells.append(places(f"{first}, … {last}"))
     return TableRow(cells, points.classes(series.groups[0]))
+
+
+def _why_no_fit(law: Scaling | Refusal) -> str:
+    if isinstance(law, Refusal):
+        return f"{law.reason}: {law.measure}"
+    g = law.growth
+    what = f"x{g.value:.3g} from {plain(law.x_low)} to {plain(law.x_high)}"
+    how = f"{what} (95%: x{g.low:.3g} to x{g.high:.3g})"
+    if law.is_surely_level:
+        return f"does not depend on it: {how}"
+    return f"cannot be told from level: {how}; measure more sizes, or again"
 
 
 def _points(series: Series) -> str:

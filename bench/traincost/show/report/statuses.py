@@ -6,6 +6,7 @@ from traincost.data.record import Status
 from traincost.show.report.content import Report, Section
 from traincost.show.report.html import Html, joined
 from traincost.show.report.points import short_case
+from traincost.show.report.reasons import alike
 from traincost.show.report.table import Cell, TableRow, places, table
 
 TITLE = "Statuses and notes"
@@ -81,7 +82,7 @@ def _about(notes: str, status: str) -> str:
 
 
 def _notes(report: Report) -> Html:
-    """Each reason once, with how many rows give it."""
+    """Each reason once, whatever its numbers, with how many rows give it."""
     import numpy as np
 
     points = report.points
@@ -93,20 +94,20 @@ def _notes(report: Report) -> Html:
         for reason in str(cells.categories[code]).split("; "):
             totals[reason] = totals.get(reason, 0) + int(counts[code])
             firsts.setdefault(reason, code)
-    order = sorted(totals, key=lambda r: -totals[r])
+    order = alike((r, totals[r], firsts[r]) for r in sorted(totals, key=lambda r: -totals[r]))
     codes, first_row = np.unique(cells.codes.to_numpy(), return_index=True)
     row_of = dict(zip(codes.tolist(), first_row.tolist(), strict=True))
     files = points.frame["file"].cat.codes.to_numpy()
     lines = points.frame["line"].to_numpy()
     rows: list[TableRow] = []
-    for reason in order[:_MOST_NOTES]:
-        row = row_of[firsts[reason]]
-        column, _, why = reason.partition(": ")
+    for found in order[:_MOST_NOTES]:
+        row = row_of[found.first]
+        column, _, why = found.text.partition(": ")
         place = f"F{files[row] + 1}:{lines[row]}"
         rows.append(
             TableRow(
                 [
-                    Cell(f"{totals[reason]:,}", float(totals[reason])),
+                    Cell(f"{found.n_rows:,}", float(found.n_rows)),
                     column if why else None,
                     why or column,
                     places(place),
@@ -117,7 +118,14 @@ def _notes(report: Report) -> Html:
     heads = ("rows", "column", "reason", "first of them")
     more = f"{left:,} rarer ones are left out." if left else ""
     return (
-        table(heads, rows, right=("rows",), caption="What is not known, and why", more=more)
+        table(
+            heads,
+            rows,
+            right=("rows",),
+            long=("reason",),
+            caption="What is not known, and why",
+            more=more,
+        )
         if rows
         else Html("")
     )

@@ -31,10 +31,15 @@ def table(
     rows: Sequence[TableRow],
     *,
     right: Collection[str] = (),
+    long: Collection[str] = (),
     caption: str = "",
     more: str = "",
 ) -> Html:
-    """A table, without columns in which nothing stands; `more` says what is left out."""
+    """A table, without columns in which nothing stands; `more` says what is left out.
+
+    Columns of numbers stand to the right, those of sentences have room for them.
+    """
+    sides = {h: "r" if h in right else "long" if h in long else None for h in heads}
     kept = [i for i in range(len(heads)) if any(_is_filled(row.cells[i]) for row in rows)]
     head = tag(
         "tr",
@@ -43,7 +48,7 @@ def table(
                 "th",
                 tag("button", heads[i], type="button"),
                 scope="col",
-                class_=_side(i, heads, right),
+                class_=sides[heads[i]],
             )
             for i in kept
         ),
@@ -51,7 +56,7 @@ def table(
     body = [
         tag(
             "tr",
-            *(_cell(row.cells[i], _side(i, heads, right)) for i in kept),
+            *(_cell(row.cells[i], sides[heads[i]]) for i in kept),
             class_=row.classes,
             id=row.name,
         )
@@ -69,10 +74,6 @@ def table(
 
 def _is_filled(cell: Cell | str | Html | None) -> bool:
     return bool(cell.shown if isinstance(cell, Cell) else cell)
-
-
-def _side(i: int, heads: Sequence[str], right: Collection[str]) -> str | None:
-    return "r" if heads[i] in right else None
 
 
 def _cell(cell: Cell | str | Html | None, side: str | None) -> Html:
