@@ -1,6 +1,7 @@
 """`traincost forecast`, the command: what it prints, and what it refuses."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ def test_bad_input_is_named_and_exits_2(
 def test_a_machine_without_peaks_cannot_be_moved_to(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = write(tmp_path / "other.csv", steps(models=("10k",), batches=()))
+    rows = steps(models=("10k",), batches=())
+    other = write(tmp_path / "other.csv", [replace(r, machine_id="m2") for r in rows])
     assert main(["forecast", str(here), *RUN, "--on", str(other)]) == 2
     assert "--on: no measured peaks of fp32" in capsys.readouterr().err
 

@@ -32,7 +32,7 @@ def fitted(text: str, room_px: float, size_px: float = SIZE_PX) -> str:
     room = room_px - size_px * _WIDEST
     left = _as_many(iter(text), room * 0.6, size_px)
     right = _as_many(reversed(text), room - width_px(text[:left], size_px), size_px)
-    return f"{text[: max(left, 2)]}…{text[len(text) - max(right, 2) :]}"
+    return f"{text[: max(left, 1)]}…{text[len(text) - max(right, 1) :]}"
 
 
 def _as_many(letters: Iterator[str], room_px: float, size_px: float) -> int:
