@@ -21,7 +21,10 @@ LAYERS = (  # each imports from itself and from those before it
     ("judging", ("judge", "ab")),
     (
         "showing",
-        ("show", "verbs", "cli", "__main__", "closing", "collecting", "plugin", "running", "side"),
+        (
+            *("show", "verbs", "cli", "__main__", "closing", "collecting", "fleet", "plugin"),
+            *("running", "side"),
+        ),
     ),
 )
 ROOTS = {"traincost", "traincost_kernels", "traincost_suites"}

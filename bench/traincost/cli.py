@@ -21,7 +21,7 @@ from typing import NoReturn
 import traincost
 from traincost.data.errors import BadInputError
 from traincost.show.tables import FORMATS
-from traincost.verbs import ab, calibrate, compare, forecast, gate, machine, report, watch
+from traincost.verbs import ab, calibrate, compare, fleet, forecast, gate, machine, report, watch
 from traincost.verbs.stderr import write_error
 
 INTERRUPTED = 130
@@ -167,6 +167,13 @@ VERBS = (
         "measure two revisions in turns on this machine, and say which cases became slower",
         ab.add_options,
         ab.run,
+        takes_rest=True,
+    ),
+    Verb(
+        "fleet",
+        "measure the cases of suites on the machines of a Ray cluster, one on a device at a time",
+        fleet.add_options,
+        fleet.run,
         takes_rest=True,
     ),
     Verb(

@@ -64,6 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="CPU threads, and cores to pin to. Default: every core of this process.",
     )
     group.addoption("--cost-ab", metavar="FILE", help="Set by `traincost ab`, one process a side.")
+    group.addoption("--cost-fleet", metavar="R,W", help="Set by `traincost fleet`, one a slot.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -107,6 +108,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config, items, results_dir(config), config.stash.get(SIDE_PLAN, None)
     )
     config.pluginmanager.register(session, "traincost.session")
+    if given := config.getoption("cost_fleet"):
+        _serve(config, given, session)
+
+
+def _serve(config: pytest.Config, given: str, session: CostSession) -> None:
+    from traincost.fleet.serve import Serving
+
+    try:
+        config.pluginmanager.register(Serving.start(given, session), "traincost.serving")
+    except ValueError as e:
+        pytest.exit(str(e), returncode=BAD_INPUT)
 
 
 @pytest.fixture
