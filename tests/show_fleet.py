@@ -2,8 +2,8 @@
 
 python tests/show_fleet.py [--trials 10] [--cases 60] [--case-s 0.3] [--seed 1]
 
-Each trial runs a planted suite of sleeps and kills one node at a random moment; a last one kills the
-driver and resumes. The rows must equal the plan, none twice. Needs `traincost[fleet]`.
+Each trial runs a planted suite of sleeps and kills one node at a random moment; a last one kills
+the driver and resumes. The rows must equal the plan, none twice. Needs `traincost[fleet]`.
 """
 
 from __future__ import annotations

@@ -155,8 +155,7 @@ class Drive:
         self._starting.discard(slot)
         self._forget_first(slot)
         self.lost_nodes.add(node)
-        again = case_id or suspect
-        self.tell(f"node {node} is lost" + (f": {again} runs again" if again else ""))
+        self.tell(f"node {node} is lost" + (f": {case_id} runs again" if case_id else ""))
         if given_up is not None:
             self._save_given_up(given_up, slot)
 
@@ -190,9 +189,12 @@ class Drive:
             self.plan.leave(slot)
             self._drop(slot, event.refused)
         else:
-            case_id, _ = self.plan.leave(slot)
-            if case_id is not None:
+            case_id, given_up = self.plan.leave(slot)
+            if given_up is not None:
+                self._save_given_up(given_up, slot)
+            elif case_id is not None:
                 self._suspects[slot] = case_id
+                self.tell(f"the worker on {self.places[slot]} is gone: {case_id} runs again")
             self._starting.add(slot)
             self._again_s[slot] = self.now_s() + LOOK_S * 2 ** self._starts.get(slot, 0)
         return []

@@ -50,7 +50,7 @@ def slots_of(
 def device_of(arguments: Sequence[str]) -> str:
     """The value of `--cost-device` among pytest's arguments; the last counts."""
     device = "auto"
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
         if argument == DEVICE:
             device = following
         elif argument.startswith(f"{DEVICE}="):

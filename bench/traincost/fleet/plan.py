@@ -1,8 +1,9 @@
 """Which case runs where: series stay on one kind of machine, lost cases run again, killers end.
 
 Slots are alike when their machine ids agree. A series is what `compare` sets side by side: the
-cases of one test function. It is bound to the kind of the slot that takes its first case; it may change
-kind only while it has no row and none of its cases runs. Nothing here waits, and nothing knows Ray.
+cases of one test function. It is bound to the kind of the slot that takes its first case; it may
+change kind only while it has no row and none of its cases runs. Nothing here waits, and nothing
+knows Ray.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class FleetPlan:
         case_id, given_up = gone.running, None
         if case_id is not None:
             self._wait_again(case_id)
-            given_up = self.node_lost(case_id) if lost else None
+            given_up = self.node_lost(case_id) if lost else self._if_condemned(case_id)
         if not any(s.kind == gone.kind for s in self._slots.values()):
             for series in [s for s, kind in self.bound.items() if kind == gone.kind]:
                 if not self._rows.get(series):
@@ -186,12 +187,7 @@ class FleetPlan:
         trouble = self._trouble.setdefault(case_id, _Trouble())
         trouble.kills.append(reason)
         trouble.nodes.append(node)
-        if len(trouble.kills) < MAX_KILLS:
-            return None
-        where = ", ".join(dict.fromkeys(trouble.nodes))
-        return self._give_up(
-            case_id, f"killed its worker {len(trouble.kills)} times ({reason}) on {where}"
-        )
+        return self._if_condemned(case_id)
 
     def node_lost(self, case_id: str) -> GivenUp | None:
         """Count a node that was lost while a case ran on it."""
@@ -209,14 +205,15 @@ class FleetPlan:
         return self._ids.get(series, set()).issubset(kind)
 
     def _takeable(self, series: str, here: _Slot) -> Iterable[Offer]:
-        """The first case of a series that this slot can run: only that one is of interest."""
-        for case_id in self._waiting[series]:
-            offer = here.offers.get(case_id)
-            if offer is None or (offer.unavailable and not self.offers[case_id].unavailable):
-                continue
-            if not self._avoids(case_id, here):
-                yield offer
-                return
+        """What this slot can run of a series: the first that it measures, else that it lacks."""
+        able = [
+            offer
+            for case_id in self._waiting[series]
+            if (offer := here.offers.get(case_id)) is not None
+            and (not offer.unavailable or self.offers[case_id].unavailable)
+            and not self._avoids(case_id, here)
+        ]
+        return sorted(able, key=lambda offer: offer.unavailable)[:1]
 
     def _avoids(self, case_id: str, here: _Slot) -> bool:
         """Another node of this kind has not yet lost a worker to this case."""
@@ -234,6 +231,14 @@ class FleetPlan:
             and (case_id in running or case_id in self._waiting.get(series_of(case_id), {}))
             for case_id, offer in self._firsts.items()
         )
+
+    def _if_condemned(self, case_id: str) -> GivenUp | None:
+        trouble = self._trouble.get(case_id, _Trouble())
+        if len(trouble.kills) < MAX_KILLS:
+            return None
+        where, how = (", ".join(dict.fromkeys(told)) for told in (trouble.nodes, trouble.kills))
+        times = len(trouble.kills)
+        return self._give_up(case_id, f"killed its worker {times} times ({how}) on {where}")
 
     def _wait_again(self, case_id: str) -> None:
         if case_id not in self.finished:

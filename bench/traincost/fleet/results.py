@@ -27,8 +27,12 @@ class Resumed:
 
 
 def resumed_from(paths: Iterable[Path]) -> Resumed:
-    """The rows of files and folders; BadInputError for what is none."""
-    records = [r for path in result_files(paths) for r in read_records(path)]
+    """The rows of files and folders; BadInputError for what is none.
+
+    A folder without a CSV is a driver that was restarted before its first row.
+    """
+    kept = [p for p in paths if not p.is_dir() or any(p.rglob("*.csv"))]
+    records = [r for path in result_files(kept) for r in read_records(path)]
     return Resumed(
         {r.case_id: r.machine_id for r in records}, [r for r in records if r.suite == PEAKS]
     )
