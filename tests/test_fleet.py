@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from project import environment, write_project
+from project import ROOT, environment, write_project
 
 from traincost.data.fleet_messages import Hello, Offer, Order, Reply
 from traincost.data.record import Record, Status
@@ -21,6 +24,7 @@ from traincost.fleet.drive import Row
 from traincost.fleet.plan import GivenUp
 from traincost.fleet.process import SlotProcess
 from traincost.fleet.results import FleetFile, resumed_from
+from traincost.verbs import fleet as verb
 
 SUITE = """
     import os
@@ -202,6 +206,34 @@ def test_bad_usage_is_one_line_and_exit_code_2(tmp_path: Path, words: list[str],
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_manifests_and_the_job_script_of_the_documentation_are_well_formed() -> None:
+    folder = ROOT / "docs/how-to/fleet"
+    for file in sorted(folder.glob("*.yaml")):
+        (document,) = re.findall(r"^kind: (\w+)$", file.read_text(), re.M)
+        assert document.lower() == file.stem
+        if importlib.util.find_spec("yaml"):
+            spec = importlib.import_module("yaml").safe_load(file.read_text())["spec"]
+            cluster = spec.get("rayClusterSpec", spec)
+            assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+            assert cluster["rayVersion"] in (ROOT / "constraints.txt").read_text()
+            pods = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+            for pod in pods:
+                (container,) = pod["template"]["spec"]["containers"]
+                assert container["resources"]["requests"] == container["resources"]["limits"]
+                mounted = {m["name"] for m in container.get("volumeMounts", ())}
+                assert mounted == {v["name"] for v in pod["template"]["spec"].get("volumes", ())}
+    subprocess.run(["bash", "-n", str(folder / "fleet.sbatch")], check=True)
+
+
+@pytest.mark.parametrize("file", ["rayjob.yaml", "raycluster.yaml", "fleet.sbatch"])
+def test_the_command_in_the_files_of_the_documentation_is_one_that_is_understood(file: str) -> None:
+    text = (ROOT / "docs/how-to/fleet" / file).read_text()
+    words = re.sub(r"[\\\n#]", " ", text[text.index("traincost fleet ") :]).split(" -- ")[0].split()
+    parser = argparse.ArgumentParser()
+    verb.add_options(parser)
+    assert parser.parse_args(words[2:]).address is not None
 
 
 @pytest.mark.slow
