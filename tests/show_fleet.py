@@ -86,8 +86,13 @@ class Show:
         connect(self.ray, self.cluster.address, self.folder)
         slots = kind(self.ray, ["."], per_device=False)
         drive = Drive(
-            *(slots, FleetPlan(), file.save, file.give_up, file.save_machine),
-            *(lambda line: print("   ", line, flush=True), lambda drive: None),
+            slots,
+            FleetPlan(),
+            save=file.save,
+            give_up=file.give_up,
+            welcome=file.save_machine,
+            tell=lambda line: print("   ", line, flush=True),
+            progress=lambda drive: None,
         )
         if meanwhile is not None:
             threading.Thread(target=meanwhile, args=(drive,), daemon=True).start()
@@ -124,7 +129,7 @@ class Show:
         first = subprocess.Popen(
             [*command, "--", "."], cwd=self.folder, env=environment(), stderr=subprocess.DEVNULL
         )
-        while not any(len(rows(results)) > 5 for _ in [0]):
+        while len(rows(results)) <= 5:
             time.sleep(0.2)
         first.send_signal(signal.SIGKILL)
         first.wait()

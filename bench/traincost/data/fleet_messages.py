@@ -96,9 +96,9 @@ class Reply:
     def of_text(cls, text: str) -> Reply:
         """The reverse."""
         told: Told = json.loads(text)
-        row = told.pop("record")
+        row = told["record"]
         record = None if row is None else record_of_row(row)
-        return cls(record=record, **{**told, "rounds_s": tuple(told["rounds_s"])})
+        return cls(told["case_id"], record, tuple(told["rounds_s"]), told["in_case_s"])
 
 
 def _told(record: Record) -> Told:

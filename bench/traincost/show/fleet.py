@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from traincost.data.record import Record, Status
 from traincost.fleet.drive import Drive, Row
-from traincost.show.github import for_log
+from traincost.show.log import for_log, printable
 from traincost.show.tables import Cell
 
 COLUMNS = ("node", "machine_id", "slots", "cases", "failed", "lost")
@@ -74,9 +74,9 @@ class FleetProgress:
     def say(self, line: str) -> None:
         """A line above the bar."""
         if self._bar.disable:
-            print(for_log(line), file=self.file, flush=True)
+            print(for_log(printable(line)), file=self.file, flush=True)
         else:
-            self._bar.console.print(for_log(line), markup=False, highlight=False)
+            self._bar.console.print(for_log(printable(line)), markup=False, highlight=False)
 
 
 def nodes_line(drive: Drive) -> str:
