@@ -149,13 +149,24 @@ class Home:
         return replace(row, status=Status.ERROR, notes=given_up.reason)
 
 
-def driven(engine: Engine, plan: FleetPlan | None = None, patience_s: float = 60.0) -> Home:
-    """A whole run, in virtual time."""
-    home = Home()
+def driven(
+    engine: Engine,
+    plan: FleetPlan | None = None,
+    patience_s: float = 60.0,
+    save: Callable[[Sequence[Row]], None] = lambda rows: None,
+    home: Home | None = None,
+) -> Home:
+    """A whole run, in virtual time; `save` sees rows before they are home."""
+    home = home or Home()
+
+    def keep(rows: Sequence[Row]) -> None:
+        save(rows)
+        home.rows.extend(rows)
+
     Drive(
         engine,
         plan or FleetPlan(),
-        save=home.rows.extend,
+        save=keep,
         give_up=home.give_up,
         welcome=lambda hello: None,
         tell=home.said.append,

@@ -90,7 +90,7 @@ class Show:
             FleetPlan(),
             save=file.save,
             give_up=file.give_up,
-            welcome=file.save_machine,
+            welcome=file.keep_machine,
             tell=lambda line: print("   ", line, flush=True),
             progress=lambda drive: None,
         )

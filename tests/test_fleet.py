@@ -149,13 +149,16 @@ def test_messages_are_read_as_they_were_written() -> None:
     assert Order.of_text(order.to_text()) == order
     assert Reply.of_text(ended.to_text()) == ended
     assert Reply.of_text(Reply("s/a", None).to_text()) == Reply("s/a", None)
+    bare = Reply("s/a", Record(run_id="r", started_at="t", suite="s", case_id="s/a"))
+    assert Reply.of_text(bare.to_text()) == bare
+    assert Hello.of_text(hello.to_text()).offers is Hello.of_text(hello.to_text()).offers
 
 
 def test_rows_of_all_slots_have_one_run_and_come_back_when_resumed(tmp_path: Path) -> None:
     file = FleetFile(tmp_path / "results", commit="c0ffee")
     hello = Hello({"cpu": {"machine_id": "m", "host": "h"}},
                   {"cpu": json.dumps({"host": "h", "machine_id": "m"})}, ())  # fmt: skip
-    file.save_machine(hello)
+    file.keep_machine(hello)
     row = Record(run_id="slot", started_at="t", suite="s", case_id="s/a", machine_id="m")
     given_up = file.give_up(GivenUp(Offer("s/b[n=1]", "s", {"n": "1"}), "killed"), hello)
     file.save([Row("s1", row, (0.1,), 0.0), Row("s2", given_up, (), 0.0)])

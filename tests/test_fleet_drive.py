@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
 import pytest
-from fleet_engine import Engine, driven, offers, row_of
+from fleet_engine import Engine, Home, driven, offers, row_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from traincost.data.errors import BadInputError
-from traincost.fleet.drive import PEAKS
+from traincost.fleet.drive import PEAKS, SAVING_SHARE, Row
 from traincost.fleet.plan import MAX_KILLS, FleetPlan
 
 CASES = [f"{suite}/x[n={n}]" for suite in "abc" for n in range(8)]
@@ -113,3 +115,27 @@ def test_cases_that_others_need_come_first_and_their_rows_go_along() -> None:
     fleet = Engine({"n0": "m", "n1": "m"}, {"m": offers(*cases, first, first=[first])})
     assert driven(fleet).case_ids[0] == first
     assert [o.peaks for o in fleet.orders] == [(), *[(row_of(first, "m"),)] * 2]
+
+
+def test_saving_takes_a_small_share_of_the_time_however_long_a_save_takes() -> None:
+    fleet, saved = engine(), list[float]()
+
+    def slow_save(rows: Sequence[Row]) -> None:
+        fleet.now += 0.2
+        saved.append(fleet.now)
+
+    home = driven(fleet, save=slow_save)
+    assert sorted(home.case_ids) == sorted(CASES)
+    assert all(later - earlier > 0.2 / SAVING_SHARE for earlier, later in pairwise(saved[:-1]))
+
+
+def test_rows_that_came_home_are_saved_when_the_command_is_interrupted() -> None:
+    fleet, home = engine(), Home()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    fleet.at(20.0, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        driven(fleet, home=home, save=lambda rows: setattr(fleet, "now", fleet.now + 1.0))
+    assert sorted(home.case_ids) == sorted(case_id for _, case_id in fleet.ran)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from traincost.data.case import Case
@@ -51,13 +52,14 @@ class Hello:
 
     def to_text(self) -> str:
         """One line."""
-        return json.dumps(asdict(self))
+        offers = json.dumps([asdict(offer) for offer in self.offers])
+        return json.dumps({"machines": self.machines, "facts": self.facts, "offers": offers})
 
     @classmethod
     def of_text(cls, text: str) -> Hello:
-        """The reverse."""
+        """The reverse; slots that offer the same share one tuple of offers."""
         told: Told = json.loads(text)
-        return cls(told["machines"], told["facts"], tuple(Offer(**o) for o in told["offers"]))
+        return cls(told["machines"], told["facts"], _offers_of(told["offers"]))
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class Reply:
     def to_text(self) -> str:
         """One line."""
         row = None if self.record is None else _told(self.record)
-        return json.dumps({**asdict(self), "record": row, "rounds_s": list(self.rounds_s)})
+        told = {"case_id": self.case_id, "record": row, "in_case_s": self.in_case_s}
+        return json.dumps({**told, "rounds_s": list(self.rounds_s)})
 
     @classmethod
     def of_text(cls, text: str) -> Reply:
@@ -99,6 +102,11 @@ class Reply:
         row = told["record"]
         record = None if row is None else record_of_row(row)
         return cls(told["case_id"], record, tuple(told["rounds_s"]), told["in_case_s"])
+
+
+@lru_cache(maxsize=64)  # kinds of machine
+def _offers_of(text: str) -> tuple[Offer, ...]:
+    return tuple(Offer(**told) for told in json.loads(text))
 
 
 def _told(record: Record) -> Told:

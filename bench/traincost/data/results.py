@@ -44,6 +44,8 @@ class ResultFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._records: dict[tuple[str, str], Record] = {}  # by run and case
+        self._header: Sequence[str] = ()
+        self._lines: Sequence[bytes] = ()  # formed once, as long as no column is added
         self._rounds: list[bytes] = [gzip.compress(b"case_id,round,time_s\n")]
 
     @property
@@ -57,14 +59,28 @@ class ResultFile:
 
     def put_all(self, records: Iterable[Record]) -> None:
         """Add rows, or replace them, and save the file."""
-        rows = {**self._records, **{(r.run_id, r.case_id): r for r in records}}
-        _replace(self.path, to_csv(rows.values()).encode("utf-8", "backslashreplace"))
-        self._records = rows
+        new = {(r.run_id, r.case_id): r for r in records}
+        rows = {**self._records, **new}
+        told = [to_row(r) for r in new.values()]
+        if new.keys() & self._records.keys() or not set(_header(told)) <= set(self._header):
+            told = [to_row(r) for r in rows.values()]
+            header, lines = _header(told), list[bytes]()
+        else:
+            header, lines = self._header, [*self._lines]
+        lines += [_line(row, header).encode("utf-8", "backslashreplace") for row in told]
+        _replace(self.path, csv_line(header).encode() + b"".join(lines))
+        self._records, self._header, self._lines = rows, header, lines
 
     def put_rounds(self, case_id: str, times_s: Sequence[float]) -> None:
         """Add the rounds of a case to `<run>.rounds.csv.gz`."""
-        lines = (csv_line([write_cell(case_id), str(i), repr(t)]) for i, t in enumerate(times_s))
-        self._rounds.append(gzip.compress("".join(lines).encode()))  # members concatenate
+        self.put_all_rounds({case_id: times_s})
+
+    def put_all_rounds(self, times_s: Mapping[str, Sequence[float]]) -> None:
+        """Add the rounds of cases, each once."""
+        for case_id, times in times_s.items():
+            case = csv_line([write_cell(case_id)]).removesuffix("\n")
+            lines = (f"{case},{i},{time_s!r}\n" for i, time_s in enumerate(times))
+            self._rounds.append(gzip.compress("".join(lines).encode()))  # members concatenate
         _replace(self.path.with_suffix(".rounds.csv.gz"), b"".join(self._rounds))
 
     def put_machine(self, text: str) -> None:
@@ -88,11 +104,16 @@ def to_row(record: Record) -> Row:
 def to_csv(records: Iterable[Record]) -> str:
     """The text of a result CSV."""
     rows = [to_row(r) for r in records]
-    own = sorted({name for row in rows for name in row if name not in COLUMNS})
-    header = [*COLUMNS, *own]
-    return csv_line(header) + "".join(
-        csv_line([write_cell(row.get(name)) for name in header]) for row in rows
-    )
+    header = _header(rows)
+    return csv_line(header) + "".join(_line(row, header) for row in rows)
+
+
+def _header(rows: Iterable[Row]) -> list[str]:
+    return [*COLUMNS, *sorted({name for row in rows for name in row if name not in COLUMNS})]
+
+
+def _line(row: Row, header: Iterable[str]) -> str:
+    return csv_line([write_cell(row.get(name)) for name in header])
 
 
 def result_files(paths: Iterable[Path]) -> list[Path]:

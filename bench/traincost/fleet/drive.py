@@ -21,6 +21,8 @@ from traincost.fleet.plan import FleetPlan, GivenUp
 LOOK_S = 2.0
 """Between two looks at which nodes the cluster has."""
 WAIT_S = 0.5
+SAVING_SHARE = 0.05
+"""Of the driver's time, at most: files are written as a whole, and a fleet's rows are many."""
 MAX_STARTS = 4
 """Starts of a slot in a row that come to nothing."""
 PEAKS = "machine"
@@ -95,26 +97,43 @@ class Drive:
     _suspects: dict[str, str] = field(default_factory=dict[str, str], init=False)
     _dropped: dict[str, str] = field(default_factory=dict[str, str], init=False)
     _sent_s: dict[str, float] = field(default_factory=dict[str, float], init=False)
+    _unsaved: list[Row] = field(default_factory=list[Row], init=False)
+    _save_due_s: float = field(default=0.0, init=False)
     _moved_s: float = field(default=0.0, init=False)  # when something last happened
     _looked_s: float | None = field(default=None, init=False)
 
     def run(self) -> None:
         """Until every case has its row, or none is left that can be had."""
         self._moved_s = self.now_s()
-        while True:
-            self._look()
-            self._dispatch()
-            self.progress(self)
-            if self._ended():
-                return
-            events = self.slots.wait(WAIT_S)
-            rows: list[Row] = []
-            for event in events:
-                rows += self._handle(event)
-            if rows:
-                self.save(rows)
-            if events:
-                self._moved_s = self.now_s()
+        try:
+            while True:
+                self._look()
+                self._dispatch()
+                self._save_if_due()
+                self.progress(self)
+                if self._ended():
+                    return
+                events = self.slots.wait(WAIT_S)
+                for event in events:
+                    self._handle(event)
+                if events:
+                    self._moved_s = self.now_s()
+        finally:  # interrupted, too
+            self._save()
+
+    def _save_if_due(self) -> None:
+        """Rows that came together are saved together: the file is written as a whole."""
+        if self.now_s() < self._save_due_s:
+            return
+        begun_s = self.now_s()
+        self._save()
+        ended_s = self.now_s()
+        self._save_due_s = ended_s + (ended_s - begun_s) / SAVING_SHARE
+
+    def _save(self) -> None:
+        if self._unsaved:
+            self.save(self._unsaved)
+            self._unsaved = []
 
     # --- nodes --------------------------------------------------------------------------------
 
@@ -172,14 +191,14 @@ class Drive:
 
     # --- events -------------------------------------------------------------------------------
 
-    def _handle(self, event: Event) -> list[Row]:
+    def _handle(self, event: Event) -> None:
         slot = event.slot
         if slot not in self.places:
-            return []  # of a node that is gone
+            return  # of a node that is gone
         if event.hello is not None:
             self._ready(slot, event.hello)
         elif event.reply is not None:
-            return self._ended_case(slot, event.reply)
+            self._ended_case(slot, event.reply)
         elif event.died is not None:
             case_id, given_up = self.plan.worker_died(slot, event.died)
             self.tell(f"{case_id} killed its worker on {self.places[slot]}: {event.died}")
@@ -197,7 +216,6 @@ class Drive:
                 self.tell(f"the worker on {self.places[slot]} is gone: {case_id} runs again")
             self._starting.add(slot)
             self._again_s[slot] = self.now_s() + LOOK_S * 2 ** self._starts.get(slot, 0)
-        return []
 
     def _ready(self, slot: str, hello: Hello) -> None:
         self._starts[slot] = 0
@@ -212,26 +230,26 @@ class Drive:
             if given_up is not None:
                 self._save_given_up(given_up, slot)
 
-    def _ended_case(self, slot: str, reply: Reply) -> list[Row]:
+    def _ended_case(self, slot: str, reply: Reply) -> None:
         overhead_s = self.now_s() - self._sent_s.get(slot, self.now_s()) - reply.in_case_s
         self.overheads_s.append(overhead_s)
         if not self.plan.finish(slot, reply.case_id):
             self.tell(f"{reply.case_id} came a second time: dropped")
-            return []
+            return
         offer, hello = self.plan.offers[reply.case_id], self.hellos[slot]
         record = reply.record or self.give_up(GivenUp(offer, "it left no row"), hello)
         if record.suite == PEAKS:
             self.peaks.append(record)
-        return [Row(slot, record, reply.rounds_s, overhead_s)]
+        self._unsaved.append(Row(slot, record, reply.rounds_s, overhead_s))
 
     def _save_given_up(self, given_up: GivenUp, slot: str) -> None:
         self.tell(f"{given_up.offer.case_id} is given up: {given_up.reason}")
-        self.save([Row(slot, self.give_up(given_up, self.hellos[slot]), (), 0.0)])
+        self._unsaved.append(Row(slot, self.give_up(given_up, self.hellos[slot]), (), 0.0))
 
     # --- cases --------------------------------------------------------------------------------
 
     def _dispatch(self) -> None:
-        for slot in self.places:
+        for slot in self.places if self.plan.waits else ():
             if not self._idle(slot):
                 continue
             offer = self.plan.next_for(slot)

@@ -47,7 +47,6 @@ class _Slot:
     node: str
     kind: Kind
     offers: Mapping[str, Offer]
-    running: str | None = None
 
 
 @dataclass
@@ -57,12 +56,17 @@ class FleetPlan:
     resumed: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
     offers: dict[str, Offer] = field(default_factory=dict[str, Offer], init=False)
     finished: set[str] = field(default_factory=set[str], init=False)
+    running: dict[str, str] = field(default_factory=dict[str, str], init=False)  # case by slot
+    taken_over: int = field(default=0, init=False)  # cases that the resumed files have
     bound: dict[str, Kind] = field(default_factory=dict[str, Kind], init=False)  # by series
     _waiting: dict[str, dict[str, None]] = field(
         default_factory=dict[str, dict[str, None]], init=False
     )  # by series, in the order of the files
     _firsts: dict[str, Offer] = field(default_factory=dict[str, Offer], init=False)
     _slots: dict[str, _Slot] = field(default_factory=dict[str, _Slot], init=False)
+    _known: dict[int, tuple[Sequence[Offer], dict[str, Offer]]] = field(
+        default_factory=dict[int, "tuple[Sequence[Offer], dict[str, Offer]]"], init=False
+    )  # what slots offer, by identity: a thousand of a kind offer the same
     _rows: dict[str, int] = field(default_factory=dict[str, int], init=False)  # by series
     _ids: dict[str, set[str]] = field(default_factory=dict[str, set[str]], init=False)
     _trouble: dict[str, _Trouble] = field(default_factory=dict[str, _Trouble], init=False)
@@ -77,22 +81,17 @@ class FleetPlan:
     @property
     def done(self) -> bool:
         """Every case that a slot has named has its row."""
-        return not any(self._waiting.values()) and not self.running
+        return not self.waits and not self.running
 
     @property
-    def running(self) -> dict[str, str]:
-        """Case by slot."""
-        return {s: slot.running for s, slot in self._slots.items() if slot.running is not None}
+    def waits(self) -> bool:
+        """Some case has not been handed out."""
+        return any(self._waiting.values())
 
     @property
     def missing(self) -> list[str]:
         """Cases without a row."""
         return [c for c in self.offers if c not in self.finished and c not in self.resumed]
-
-    @property
-    def taken_over(self) -> int:
-        """Cases of the plan that the resumed files have."""
-        return sum(c in self.resumed for c in self.offers)
 
     def has(self, slot: str) -> bool:
         """Whether a slot is ready, or runs a case."""
@@ -112,14 +111,21 @@ class FleetPlan:
 
     def join(self, slot: str, node: str, kind: Kind, offers: Sequence[Offer]) -> None:
         """A slot is ready; cases that nobody named before are added to the plan."""
-        self._slots[slot] = _Slot(node, kind, {o.case_id: o for o in offers})
+        if id(offers) in self._known:
+            self._slots[slot] = _Slot(node, kind, self._known[id(offers)][1])
+            return
+        by_id = {o.case_id: o for o in offers}
+        self._known[id(offers)] = (offers, by_id)
+        self._slots[slot] = _Slot(node, kind, by_id)
         for offer in offers:
             known = self.offers.get(offer.case_id)
             if known is None or (known.unavailable and not offer.unavailable):
                 self.offers[offer.case_id] = offer
                 if offer.first:
                     self._firsts[offer.case_id] = offer
-            if known is None and offer.case_id not in self.resumed:
+            if known is None and offer.case_id in self.resumed:
+                self.taken_over += 1
+            elif known is None:
                 self._waiting.setdefault(series_of(offer.case_id), {})[offer.case_id] = None
 
     def leave(self, slot: str, *, lost: bool = False) -> tuple[str | None, GivenUp | None]:
@@ -127,7 +133,7 @@ class FleetPlan:
         gone = self._slots.pop(slot, None)
         if gone is None:
             return None, None
-        case_id, given_up = gone.running, None
+        case_id, given_up = self.running.pop(slot, None), None
         if case_id is not None:
             self._wait_again(case_id)
             given_up = self.node_lost(case_id) if lost else self._if_condemned(case_id)
@@ -142,7 +148,7 @@ class FleetPlan:
     def next_for(self, slot: str) -> Offer | None:
         """The case that an idle slot runs now; None if it has to wait, or there is none."""
         here = self._slots[slot]
-        if here.running is not None:
+        if slot in self.running:
             return None
         choice = min(
             (
@@ -150,8 +156,8 @@ class FleetPlan:
                     *(not offer.first, offer.unavailable, series not in self.bound, number),
                     offer.case_id,
                 )
-                for number, series in enumerate(self._waiting)
-                if self._fits(series, here.kind)
+                for number, (series, waiting) in enumerate(self._waiting.items())
+                if waiting and self._fits(series, here.kind)
                 for offer in self._takeable(series, here)
             ),
             default=None,
@@ -164,19 +170,19 @@ class FleetPlan:
         series = series_of(offer.case_id)
         self.bound.setdefault(series, here.kind)
         del self._waiting[series][offer.case_id]
-        here.running = offer.case_id
+        self.running[slot] = offer.case_id
         return offer
 
     def finish(self, slot: str, case_id: str) -> bool:
         """A row came; False if the case has one already, so that none is doubled."""
-        if slot in self._slots and self._slots[slot].running == case_id:
-            self._slots[slot].running = None
+        if self.running.get(slot) == case_id:
+            del self.running[slot]
         return self._close(case_id)
 
     def worker_died(self, slot: str, reason: str) -> tuple[str | None, GivenUp | None]:
         """The worker died under its case, its node lives on."""
         here = self._slots[slot]
-        case_id, here.running = here.running, None
+        case_id = self.running.pop(slot, None)
         if case_id is None:
             return None, None
         self._wait_again(case_id)
@@ -206,14 +212,16 @@ class FleetPlan:
 
     def _takeable(self, series: str, here: _Slot) -> Iterable[Offer]:
         """What this slot can run of a series: the first that it measures, else that it lacks."""
-        able = [
-            offer
-            for case_id in self._waiting[series]
-            if (offer := here.offers.get(case_id)) is not None
-            and (not offer.unavailable or self.offers[case_id].unavailable)
-            and not self._avoids(case_id, here)
-        ]
-        return sorted(able, key=lambda offer: offer.unavailable)[:1]
+        lacking: list[Offer] = []
+        for case_id in self._waiting[series]:
+            offer = here.offers.get(case_id)
+            if offer is None or self._avoids(case_id, here):
+                continue
+            if not offer.unavailable:
+                return [offer]
+            if self.offers[case_id].unavailable:
+                lacking.append(offer)
+        return lacking[:1]
 
     def _avoids(self, case_id: str, here: _Slot) -> bool:
         """Another node of this kind has not yet lost a worker to this case."""
@@ -224,12 +232,15 @@ class FleetPlan:
 
     def _first_unfinished(self, kind: Kind) -> bool:
         """A case that others need the numbers of still runs, or will, on this kind."""
-        running = self.running.values()
         return any(
             not offer.unavailable
             and self.bound.get(series_of(case_id)) == kind
-            and (case_id in running or case_id in self._waiting.get(series_of(case_id), {}))
+            and (
+                case_id in self._waiting.get(series_of(case_id), {})
+                or case_id in self.running.values()
+            )
             for case_id, offer in self._firsts.items()
+            if case_id not in self.finished
         )
 
     def _if_condemned(self, case_id: str) -> GivenUp | None:

@@ -47,7 +47,8 @@ class FleetFile:
     run_id: str = field(default_factory=lambda: secrets.token_hex(4))
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     by_slot: dict[str, list[Record]] = field(default_factory=dict[str, list[Record]], init=False)
-    _machines: dict[str, object] = field(default_factory=dict[str, object], init=False)
+    _machines: dict[str, str] = field(default_factory=dict[str, str], init=False)  # JSON
+    _machines_written: bool = field(default=True, init=False)
     _file: ResultFile | None = field(default=None, init=False)
 
     @property
@@ -73,14 +74,15 @@ class FleetFile:
             ) from e
 
     def save(self, rows: Sequence[Row]) -> None:
-        """Save rows that came together, and their rounds."""
+        """Save rows that came together, their rounds, and machines that are new."""
         file = self._file = self._file or ResultFile(self.path)
         ours = [(row, self._ours(row.record)) for row in rows]
         try:
             file.put_all(record for _, record in ours)
-            for row, record in ours:
-                if row.rounds_s:
-                    file.put_rounds(record.case_id, row.rounds_s)
+            rounds_s = {r.case_id: row.rounds_s for row, r in ours if row.rounds_s}
+            if rounds_s:
+                file.put_all_rounds(rounds_s)
+            self._write_machines(file)
         except OSError as e:
             raise BadInputError(
                 f"{self.path}: cannot save the row of {rows[0].record.case_id}: {e.strerror}; "
@@ -89,16 +91,21 @@ class FleetFile:
         for row, record in ours:
             self.by_slot.setdefault(row.slot, []).append(record)
 
-    def save_machine(self, hello: Hello) -> None:
-        """All facts of a machine, once for each host and id."""
-        told = [json.loads(text) for text in hello.facts.values()]
-        facts = {f"{machine['host']}/{machine['machine_id']}": machine for machine in told}
-        if set(facts) <= set(self._machines):
+    def keep_machine(self, hello: Hello) -> None:
+        """All facts of a machine, once for each host and id; written with the next rows."""
+        for text in hello.facts.values():
+            machine = json.loads(text)
+            name = f"{machine['host']}/{machine['machine_id']}"
+            if name not in self._machines:
+                self._machines[name] = json.dumps(machine, indent=2, ensure_ascii=False)
+                self._machines_written = False
+
+    def _write_machines(self, file: ResultFile) -> None:
+        if self._machines_written:
             return
-        self._machines |= facts
-        file = self._file = self._file or ResultFile(self.path)
-        text = json.dumps({"machines": self._machines}, indent=2, ensure_ascii=False)
-        file.put_machine(text + "\n")
+        machines = (f"{json.dumps(name)}: {text}" for name, text in self._machines.items())
+        file.put_machine('{"machines": {\n' + ",\n".join(machines) + "\n}}\n")
+        self._machines_written = True
 
     def give_up(self, given_up: GivenUp, hello: Hello) -> Record:
         """The row of a case that has none of its own."""

@@ -96,7 +96,7 @@ def drive(slots: Slots, file: FleetFile, resumed: Resumed, options: argparse.Nam
         FleetPlan(resumed.machine_ids),
         save=save,
         give_up=file.give_up,
-        welcome=file.save_machine,
+        welcome=file.keep_machine,
         tell=progress.say,
         progress=progress.draw,
         patience_s=options.patience,
