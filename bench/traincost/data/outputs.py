@@ -86,7 +86,7 @@ def replace_file(path: Path, content: bytes) -> None:
         with suppress(FileNotFoundError):
             shutil.copymode(path, temporary)
         temporary.replace(path)
-    except OSError:
+    except BaseException:  # an interrupt, too
         temporary.unlink(missing_ok=True)
         raise
 

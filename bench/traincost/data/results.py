@@ -44,8 +44,8 @@ class ResultFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._records: dict[tuple[str, str], Record] = {}  # by run and case
-        self._header: Sequence[str] = ()
-        self._lines: Sequence[bytes] = ()  # formed once, as long as no column is added
+        self._header: list[str] = []
+        self._lines: list[bytes] = []  # formed once, as long as no column is added
         self._rounds: list[bytes] = [gzip.compress(b"case_id,round,time_s\n")]
 
     @property
