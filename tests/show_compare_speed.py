@@ -26,11 +26,13 @@ from typing import Any
 
 import numpy as np
 
-from traincost.data.cells import csv_line, write_cell
-from traincost.data.record import COLUMNS, Record
-from traincost.data.results import to_row
-
 SOURCES = Path(__file__).parents[1] / "bench"
+sys.path[:0] = [str(SOURCES)]
+
+from traincost.data.cells import csv_line, write_cell  # noqa: E402
+from traincost.data.record import COLUMNS, Record  # noqa: E402
+from traincost.data.results import to_row  # noqa: E402
+
 BOUND, BOUND_OF_MANY = (8.0, 2 * 2**30), (60.0, 4 * 2**30)  # seconds, bytes
 MANY = 10**6
 NOTE = (
