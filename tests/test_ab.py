@@ -62,6 +62,7 @@ def test_an_editable_install_does_not_make_it_compare_code_with_itself(slower: P
     assert "nap/nap[kind=b]" in said.output
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("layout", ["src", "lib/deep"])
 def test_an_installed_copy_of_the_code_under_test_is_refused(slower: Path, layout: str) -> None:
     """Both sides would run it, whatever was changed."""
@@ -94,6 +95,7 @@ def test_a_case_that_fails_on_one_side_only_is_named_and_the_others_are_judged(
     assert rows["nap/nap[kind=a]", "time_median_s"]["verdict"] == "held"
 
 
+@pytest.mark.thorough
 def test_a_suite_that_cannot_be_collected_ends_it_with_its_own_words(slower: Path) -> None:
     (slower / "suites/test_nap.py").write_text("import no_such_module_anywhere\n")
     commit(slower, "broken")
@@ -104,6 +106,7 @@ def test_a_suite_that_cannot_be_collected_ends_it_with_its_own_words(slower: Pat
     assert "Traceback" not in said.errors
 
 
+@pytest.mark.thorough
 def test_no_case_to_run_is_said(slower: Path) -> None:
     said = run_ab(slower, "base", "-k", "nothing_of_this_name")
     assert said.code == 2
@@ -124,6 +127,7 @@ def test_a_side_that_hangs_is_ended_and_named_and_nothing_is_left(tmp_path: Path
     assert not processes_in(scratch)
 
 
+@pytest.mark.thorough
 def test_a_budget_without_room_is_refused_with_what_it_would_take_and_leaves_no_rows(
     slower: Path,
 ) -> None:
@@ -133,6 +137,7 @@ def test_a_budget_without_room_is_refused_with_what_it_would_take_and_leaves_no_
     assert not (slower / "results").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_nothing_running_and_nothing_behind(
     slower: Path, tmp_path: Path, number: signal.Signals

@@ -94,6 +94,7 @@ def test_cases_of_a_suite_that_was_adapted_to_a_refactoring_are_not_new(tmp_path
     assert again(folder) == (3, verdicts)
 
 
+@pytest.mark.thorough
 def test_a_suite_that_head_cannot_import_ends_it(feature: Path) -> None:
     said = run_ab(feature, "HEAD", "base", "--suites-from", "base")
     assert said.code == 2

@@ -54,6 +54,7 @@ def test_the_results_of_another_ab_are_never_overwritten(name: str, tmp_path: Pa
     assert {f.name: f.read_text() for f in (folder / "out").iterdir()} == {name: "of another"}
 
 
+@pytest.mark.thorough
 def test_a_case_that_fails_stops_no_other_whatever_the_project_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from traincost.calibrate import agreements
 from traincost.verbs import calibrate
 
 
+@pytest.mark.thorough
 def test_both_clocks_time_the_same_block_and_the_ratio_is_of_their_medians() -> None:
     seen: list[tuple[int, int]] = []
     found = list(agreements(1, (50e-6, 2e-3), trials=3, watch=lambda n, of: seen.append((n, of))))
@@ -24,6 +25,7 @@ def test_both_clocks_time_the_same_block_and_the_ratio_is_of_their_medians() -> 
     assert seen == [(0, 2), (1, 2)]
 
 
+@pytest.mark.thorough
 def test_a_thread_count_that_the_machine_has_not_is_refused() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "traincost", "calibrate", "--cost-threads", "9999"],

@@ -34,6 +34,7 @@ def machine(capsys: pytest.CaptureFixture[str], tmp_path: Path, *arguments: str)
     return capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_help_lists_every_verb_and_imports_nothing_heavy() -> None:
     code = (
         "import sys, traincost.cli as cli\n"
@@ -174,6 +175,7 @@ def test_no_rows_are_still_a_table_in_every_format(fmt: Format) -> None:
     assert render("t", ["a"], [], fmt).endswith("\n")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "env", [{}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}]
 )

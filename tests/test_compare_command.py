@@ -181,6 +181,7 @@ def test_bad_input_is_one_line_and_exit_2(
     assert says in refused(capsys, *(x.format(**names) for x in arguments))
 
 
+@pytest.mark.thorough
 def test_help_and_comparing_need_no_torch(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('torch is not to be imported')\n")
     a, h = (write(tmp_path / f"{b.driver}.csv", results(b)) for b in (A100, H100))
@@ -244,6 +245,7 @@ def test_ligers_csv_of_two_gpus_is_compared_its_providers_too(
 # fuzz
 
 
+@pytest.mark.thorough
 @given(st.randoms(use_true_random=False))
 @settings(max_examples=40, deadline=None)
 def test_a_mutilated_file_is_compared_or_refused_in_one_line(

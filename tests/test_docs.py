@@ -126,6 +126,7 @@ COMMANDS = sorted(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_runs(project: Path, line: str) -> None:
     if "parquet" in line:
@@ -206,6 +207,7 @@ def test_every_argument_of_train_run_is_documented() -> None:
         ]
 
 
+@pytest.mark.thorough
 def test_the_training_of_the_documentation_reaches_its_target(tmp_path: Path) -> None:
     (suite,) = (text for _, text in blocks("python") if "def test_to_target" in text)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")

@@ -93,6 +93,7 @@ FILLED = {
 }
 
 
+@pytest.mark.thorough
 def test_whatever_nvml_does_the_suite_passes_and_its_rows_say_what_is_missing(
     tmp_path: Path,
 ) -> None:

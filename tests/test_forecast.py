@@ -21,6 +21,7 @@ def forecast_of(rows: list[Record], request: Request) -> Forecast:
     return forecast(kind, points, request)
 
 
+@pytest.mark.thorough
 def test_time_and_memory_of_an_unmeasured_size_are_those_of_the_law() -> None:
     told = forecast_of(steps(), Request(1e8, tokens=1e9, batch_size=8))
     assert told.step.value == pytest.approx(time_s(1e8, 8), rel=0.02)
@@ -36,6 +37,7 @@ def test_a_run_has_as_many_steps_as_its_tokens_need() -> None:
     assert told.time.value == pytest.approx(1001 * told.step.value)
 
 
+@pytest.mark.thorough
 def test_the_interval_grows_with_the_distance_from_the_data() -> None:
     rows = steps(noise_rel=0.03)
     widths = []
@@ -65,6 +67,7 @@ def test_money_and_carbon_follow_from_time_and_energy() -> None:
     assert told.carbon.value == pytest.approx(400 * told.energy.value / 3.6e6)
 
 
+@pytest.mark.thorough
 def test_what_does_not_fit_comes_with_the_largest_that_would() -> None:
     told = forecast_of(steps(), Request(1e8, tokens=1e9, batch_size=64, memory_bytes=1.5e9))
     assert told.fits is False
@@ -103,6 +106,7 @@ def test_too_few_sizes_are_refused_with_what_to_measure() -> None:
         forecast_of(steps(models=("10k", "100k")), Request(1e8, tokens=1e9))
 
 
+@pytest.mark.thorough
 def test_rows_of_other_work_do_not_count() -> None:
     rows = steps()
     slow = {"noise": 50.0, "run_id": "r1"}
@@ -139,6 +143,7 @@ def test_a_family_is_a_model_without_its_size(model: str, family: str) -> None:
     assert family_of(model) == family
 
 
+@pytest.mark.thorough
 def test_a_backtest_never_sees_what_it_is_asked_for() -> None:
     rows = steps(noise_rel=0.02)
     (kind,) = kinds(rows)

@@ -46,6 +46,7 @@ def test_people_are_told_how_good_forecasts_were(
     assert "beyond the data" in text
 
 
+@pytest.mark.thorough
 def test_markdown_and_csv_hold_the_same_forecast(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,6 +74,7 @@ def test_memory_is_that_of_the_machine_beside_the_file(
     assert rows["memory"]["note"] == "does not fit in memory"
 
 
+@pytest.mark.thorough
 def test_another_machine_is_reached_through_the_rooflines_of_both(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +86,7 @@ def test_another_machine_is_reached_through_the_rooflines_of_both(
     assert there["high"] / there["low"] > 1.9 * step["high"] / step["low"]
 
 
+@pytest.mark.thorough
 def test_steps_that_both_measured_say_how_well_the_other_is_used(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ def test_a_plain_file_is_read_fast_and_equals_its_rows() -> None:
         assert str(fast[name].dtype) == ("float64" if number else "category")
 
 
+@pytest.mark.thorough
 @given(st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
 def test_what_is_read_fast_of_a_mutilated_file_is_what_is_read_cell_by_cell(

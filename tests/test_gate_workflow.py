@@ -107,6 +107,7 @@ def sides(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", [CPU])
 def test_a_suite_that_base_does_not_fit_leaves_its_others_and_lets_no_required_case_pass(
     text: str, sides: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

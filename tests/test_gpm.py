@@ -147,6 +147,7 @@ def energy(recording: Recording) -> Energy:
     return energy_of(Recording(), recording, [ran], [], [])
 
 
+@pytest.mark.thorough
 def test_the_recorder_counts_the_traffic_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     recording = recorded(monkeypatch, StubConfig((replace(GPU, gpm_dram=40.0),)))
     length_s = recording.gpm[-1].end_s - recording.gpm[0].start_s
@@ -156,6 +157,7 @@ def test_the_recorder_counts_the_traffic_of_a_step(monkeypatch: pytest.MonkeyPat
     assert seen.tensor_share == pytest.approx(0.5)
 
 
+@pytest.mark.thorough
 def test_a_gpu_without_gpm_has_no_activity_and_no_note(monkeypatch: pytest.MonkeyPatch) -> None:
     recording = recorded(monkeypatch, StubConfig((replace(GPU, has_gpm=0),)))
     assert not any(function.startswith("nvmlGpm") for function in recording.faults)
@@ -164,6 +166,7 @@ def test_a_gpu_without_gpm_has_no_activity_and_no_note(monkeypatch: pytest.Monke
     assert "traffic_source" not in found.notes
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("call", ["nvmlGpmQueryDeviceSupport:1", "nvmlGpmMetricsGet:2"])
 def test_an_error_of_gpm_is_noted_and_the_energy_goes_on(
     call: str, monkeypatch: pytest.MonkeyPatch

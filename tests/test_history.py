@@ -26,6 +26,7 @@ def edges(n: int, rng: random.Random) -> list[Edge]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("at_once", [50, 7000])
 def test_thinned_edges_have_the_energy_and_the_bound_of_all(at_once: int) -> None:
     all_edges = edges(100_000, random.Random(0))
@@ -42,6 +43,7 @@ def test_thinned_edges_have_the_energy_and_the_bound_of_all(at_once: int) -> Non
     assert thinned.period_s == pytest.approx(PERIOD_S, rel=1e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("at", [700, 701, 40_000, 40_001, 99_000])
 def test_a_counter_that_went_backwards_is_refused_however_long_ago(at: int) -> None:
     all_edges = edges(100_000, random.Random(1))

@@ -40,6 +40,7 @@ def test_a_limit_below_one_is_refused() -> None:
         largest_batch(lambda n: True, limit=0)
 
 
+@pytest.mark.thorough
 def test_out_of_memory_is_an_answer_and_what_the_run_held_is_gone_before_release() -> None:
     held: list[weakref.ref[torch.Tensor]] = []
     alive_at_release: list[int] = []
@@ -62,6 +63,7 @@ def test_out_of_memory_is_an_answer_and_what_the_run_held_is_gone_before_release
     assert set(alive_at_release) == {0}
 
 
+@pytest.mark.thorough
 def test_a_library_that_cannot_get_its_workspace_is_out_of_memory_too() -> None:
     def run(batch: int) -> None:
         if batch > 2:

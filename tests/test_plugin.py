@@ -71,6 +71,7 @@ FATES = """
 """
 
 
+@pytest.mark.thorough
 def test_every_case_leaves_a_row_with_its_status_and_the_suite_goes_on(tmp_path: Path) -> None:
     outcome = run_pytest(write_project(tmp_path, {"test_fates.py": FATES}))
     assert outcome.statuses == {
@@ -106,6 +107,7 @@ def test_every_case_leaves_a_row_with_its_status_and_the_suite_goes_on(tmp_path:
     assert "8 failed, 7 passed, 1 skipped" in outcome.output
 
 
+@pytest.mark.thorough
 def test_a_case_is_named_by_suite_test_and_the_axes_that_differ(tmp_path: Path) -> None:
     suite = """
         @pytest.mark.parametrize("batch_size", [4])
@@ -136,6 +138,7 @@ def test_a_case_is_named_by_suite_test_and_the_axes_that_differ(tmp_path: Path) 
     assert row.data_wait_share == 0.25
 
 
+@pytest.mark.thorough
 def test_without_cuda_one_unavailable_row_stands_for_the_cuda_cases_of_a_suite(
     tmp_path: Path,
 ) -> None:
@@ -176,6 +179,7 @@ def test_the_step_peak_is_the_same_alone_in_another_order_and_in_company(tmp_pat
     assert len(peaks) == 1
 
 
+@pytest.mark.thorough
 def test_an_unrelated_run_imports_none_of_the_heavy_parts(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_other.py").write_text(
@@ -190,6 +194,7 @@ def test_an_unrelated_run_imports_none_of_the_heavy_parts(tmp_path: Path) -> Non
     assert "traincost" not in outcome.output.split("collected")[1]
 
 
+@pytest.mark.thorough
 def test_a_project_with_folders_named_bench_and_kernels_is_left_alone(tmp_path: Path) -> None:
     project = write_project(
         tmp_path, ONE, SHORT_CASES + "\n    import bench, kernels\n    assert bench.OURS\n"
@@ -200,6 +205,7 @@ def test_a_project_with_folders_named_bench_and_kernels_is_left_alone(tmp_path: 
     assert run_pytest(project).statuses == {"one/it": "ok"}
 
 
+@pytest.mark.thorough
 def test_the_summary_fits_100_columns(tmp_path: Path) -> None:
     suite = """
         @pytest.mark.parametrize("an_axis_with_a_long_name", ["a_value_longer_than_most" * 3])
@@ -213,6 +219,7 @@ def test_the_summary_fits_100_columns(tmp_path: Path) -> None:
     assert max(map(len, summary)) <= 100
 
 
+@pytest.mark.thorough
 def test_the_uninstalled_checkout_measures_with_the_few_packages_that_a_gpu_box_has(
     tmp_path: Path,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from project import run_pytest, write_project
 
 AXES = """
@@ -49,6 +50,7 @@ AXES = """
 """
 
 
+@pytest.mark.thorough
 def test_each_axis_is_written_one_way_and_checked_against_the_model(tmp_path: Path) -> None:
     project = write_project(tmp_path, {"test_a.py": AXES})
     outcome = run_pytest(project, CUDA_VISIBLE_DEVICES="")
@@ -76,6 +78,7 @@ def test_each_axis_is_written_one_way_and_checked_against_the_model(tmp_path: Pa
     assert "oom: MemoryError" in outcome.output.split("training cost")[1], "the reason is shown"
 
 
+@pytest.mark.thorough
 def test_a_device_of_another_kind_is_refused(tmp_path: Path) -> None:
     suite = """
         @pytest.mark.parametrize("device", ["tpu"])
@@ -87,6 +90,7 @@ def test_a_device_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert "device='tpu': expected cpu or cuda" in outcome.output
 
 
+@pytest.mark.thorough
 def test_an_unseeded_model_is_the_same_alone_and_in_company(tmp_path: Path) -> None:
     suite = """
         def test_a(train_cost):
@@ -103,6 +107,7 @@ def test_an_unseeded_model_is_the_same_alone_and_in_company(tmp_path: Path) -> N
     assert losses[0] == losses[1] is not None
 
 
+@pytest.mark.thorough
 def test_collecting_alone_leaves_nothing(tmp_path: Path) -> None:
     suite = """
         def test_it(train_cost):

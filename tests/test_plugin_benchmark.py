@@ -7,6 +7,7 @@ import pytest
 from project import ONE, run_pytest, write_project
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -35,6 +36,7 @@ def test_where_timing_is_off_no_csv_is_written_and_one_line_says_so(
     assert ran == ("" if "--benchmark-skip" in arguments else "x"), "the step runs once"
 
 
+@pytest.mark.thorough
 def test_the_same_numbers_go_to_the_csv_and_to_the_benchmark_json(tmp_path: Path) -> None:
     project = write_project(tmp_path, ONE)
     outcome = run_pytest(project, "--benchmark-json", "out.json")

@@ -6,6 +6,7 @@ import pytest
 from project import ONE, run_pytest, write_project
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -35,6 +36,7 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(
     assert not outcome.results.exists()
 
 
+@pytest.mark.thorough
 def test_two_tests_with_one_case_id_are_refused(tmp_path: Path) -> None:
     project = write_project(tmp_path, {**ONE, "one.py": ONE["test_one.py"]})
     outcome = run_pytest(project, "one.py", "test_one.py")
@@ -62,6 +64,7 @@ def test_resume_runs_only_what_is_missing_and_the_union_has_no_case_twice(tmp_pa
     assert len(third.records) == len(ids)
 
 
+@pytest.mark.thorough
 def test_a_resume_file_of_another_machine_is_refused(tmp_path: Path) -> None:
     project = write_project(tmp_path, ONE)
     first = run_pytest(project)
@@ -74,6 +77,7 @@ def test_a_resume_file_of_another_machine_is_refused(tmp_path: Path) -> None:
     assert "column machine_id: 0123456789ab; expected" in outcome.output
 
 
+@pytest.mark.thorough
 def test_a_disk_that_fills_up_ends_the_run_and_keeps_the_finished_rows(tmp_path: Path) -> None:
     suite = """
         import resource, signal

@@ -3,9 +3,11 @@
 import os
 from pathlib import Path
 
+import pytest
 from project import run_pytest, write_project
 
 
+@pytest.mark.thorough
 def test_cases_that_others_need_the_numbers_of_run_first(tmp_path: Path) -> None:
     suite = """
         def test_later(train_cost):
@@ -19,6 +21,7 @@ def test_cases_that_others_need_the_numbers_of_run_first(tmp_path: Path) -> None
     assert [r.case_id for r in outcome.records] == ["a/needed", "a/later"]
 
 
+@pytest.mark.thorough
 def test_the_process_is_pinned_with_all_its_threads_and_workers_can_shed_the_pin(
     tmp_path: Path,
 ) -> None:
@@ -47,6 +50,7 @@ def test_the_process_is_pinned_with_all_its_threads_and_workers_can_shed_the_pin
     assert outcome.statuses == {"a/pinned": "ok"}, outcome.output
 
 
+@pytest.mark.thorough
 def test_a_fixture_of_ones_own_named_device_is_left_alone(tmp_path: Path) -> None:
     suite = """
         @pytest.fixture
@@ -61,6 +65,7 @@ def test_a_fixture_of_ones_own_named_device_is_left_alone(tmp_path: Path) -> Non
     assert outcome.statuses == {"a/it": "ok"}, outcome.output
 
 
+@pytest.mark.thorough
 def test_a_model_on_another_device_than_the_cases_is_refused(tmp_path: Path) -> None:
     suite = """
         def test_it(train_cost):
@@ -72,6 +77,7 @@ def test_a_model_on_another_device_than_the_cases_is_refused(tmp_path: Path) -> 
     assert "the model is on meta, the case is of cpu" in (record.notes or "")
 
 
+@pytest.mark.thorough
 def test_memory_of_a_case_that_ran_out_of_it_is_free_for_the_next(tmp_path: Path) -> None:
     suite = """
         import weakref

@@ -36,6 +36,7 @@ def run(name: str, recipe: Recipe, seed: int = 0, steps: int = 20) -> Trained:
     return train_alone(training, None, Budget(steps, evaluate_every=steps), "cpu")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_two_runs_of_one_seed_are_identical_to_the_last_bit(name: str, optimizer: str) -> None:

@@ -5,6 +5,7 @@ import pty
 import subprocess
 from pathlib import Path
 
+import pytest
 from project import command, environment, run_pytest, write_project
 
 SUITE = """
@@ -14,6 +15,7 @@ SUITE = """
 """
 
 
+@pytest.mark.thorough
 def test_on_a_terminal_the_bar_names_case_pass_and_count_and_is_wiped_at_the_end(
     tmp_path: Path,
 ) -> None:
@@ -42,6 +44,7 @@ def test_on_a_terminal_the_bar_names_case_pass_and_count_and_is_wiped_at_the_end
     assert "timed rounds ·" not in summary
 
 
+@pytest.mark.thorough
 def test_off_a_terminal_there_is_no_bar(tmp_path: Path) -> None:
     outcome = run_pytest(write_project(tmp_path, {"test_a.py": SUITE}))
     assert "timed rounds ·" not in outcome.output

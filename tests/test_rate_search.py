@@ -53,6 +53,7 @@ def steps_of(optimizer: str, found: Found) -> list[int]:
 # --- known truths, from measured values --------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_momentum_beats_gradient_descent_on_the_ravine(sgd: Found, momentum: Found) -> None:
     slow, fast = steps_of("sgd", sgd), steps_of("momentum", momentum)
     assert len(slow) == len(fast) == len(SEEDS)
@@ -113,6 +114,7 @@ def test_a_rate_that_diverges_is_counted_and_never_chosen(sgd: Found) -> None:
     assert sgd.rate < 2
 
 
+@pytest.mark.thorough
 def test_a_search_repeats(momentum: Found) -> None:
     search_rate.cache_clear()
     again = search_rate(RAVINE, "momentum")

@@ -51,6 +51,7 @@ def record(recorder: Recorder, length_s: float) -> Recording:
     return recorder.take()
 
 
+@pytest.mark.thorough
 def test_it_tells_the_gpu_and_records_energy_and_power(start: Start) -> None:
     recorder = start(stub())
     opened = recorder.open()
@@ -84,6 +85,7 @@ def test_what_others_print_when_python_starts_is_no_answer(
     assert record(start(stub()), 0.2).edges
 
 
+@pytest.mark.thorough
 def test_it_ends_with_the_measuring_process_though_a_fork_of_that_lives_on(tmp_path: Path) -> None:
     code = f"""
     import os, time
@@ -126,6 +128,7 @@ def test_what_was_taken_is_not_given_again(start: Start) -> None:
     assert whole.edges == first.edges + second.edges
 
 
+@pytest.mark.thorough
 def test_it_reads_nothing_while_it_is_off(start: Start) -> None:
     recorder = start(stub())
     record(recorder, 0.2)
@@ -157,6 +160,7 @@ def test_a_driver_that_kills_its_caller_kills_the_recorder_only(start: Start) ->
         record(recorder, 0.3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("function", [ENERGY, POWER])
 def test_a_reading_that_hangs_is_named_while_it_hangs(start: Start, function: str) -> None:
     recorder = start(stub(hangs=(f"{function}:2:5",)))

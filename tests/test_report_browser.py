@@ -51,6 +51,7 @@ def marks_shown(page: Page) -> int:
     return shown
 
 
+@pytest.mark.thorough
 def test_nothing_is_logged_and_nothing_fetched(page: Page, path: Path) -> None:
     page.js("scrollTo(0, 99999)")
     assert page.logged == []
@@ -125,6 +126,7 @@ def test_paper_is_white_whatever_the_theme(page: Page) -> None:
         page.call("Emulation.setEmulatedMedia", media="", features=[])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [390, 800, 1440])
 def test_no_screen_is_too_narrow(page: Page, path: Path, width: int) -> None:
     page.size(width, 844, mobile=width < 500)

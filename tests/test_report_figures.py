@@ -36,6 +36,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return two_machines(tmp_path_factory.mktemp("results"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_well_formed_and_needs_no_other_file(
     name: str, files: Path, tmp_path: Path
@@ -82,6 +83,7 @@ def test_text_and_series_can_be_told_from_what_they_lie_on(colours: dict[str, st
         assert contrast(colours[f"s{i}"], colours["card"]) >= 3, i
 
 
+@pytest.mark.thorough
 @given(st.text(max_size=50))
 def test_no_text_becomes_a_tag_or_an_attribute(text: str) -> None:
     made = tag("p", text, title=text)

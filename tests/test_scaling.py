@@ -27,6 +27,7 @@ def law(x: npt.ArrayLike, cost: npt.ArrayLike, exponent: float | None = None) ->
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fixed", [0.0, 1e-3, 0.1])
 @pytest.mark.parametrize("exponent", [0.5, 0.8, 1.0, 1.5])
 def test_a_known_exponent_is_recovered_within_002(fixed: float, exponent: float) -> None:
@@ -58,6 +59,7 @@ def test_one_disturbed_measurement_does_not_bend_the_curve() -> None:
         assert law(X, bent).exponent.value == pytest.approx(1, abs=0.03)
 
 
+@pytest.mark.thorough
 def test_a_break_is_found_where_it_is_and_not_where_it_is_not() -> None:
     bent = np.where(X < 1e6, 1e-3 * (X / 1e6) ** 0.5, 1e-3 * (X / 1e6) ** 1.1)
     found = law(X, noisy(bent))
@@ -144,6 +146,7 @@ def test_drift_widens_predictions_beyond_the_data_only() -> None:
         assert (float(drifted[1][0]) > 1.2 * float(plain[1][0])) is grows
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n_points", [8, 12])
 def test_intervals_cover_the_truth_about_as_often_as_they_say(n_points: int) -> None:
     x = np.geomspace(1e4, 1e8, n_points)

@@ -17,6 +17,7 @@ ROW = """
 """
 
 
+@pytest.mark.thorough
 def test_a_compiled_case_leaves_its_row_with_neither_time_nor_device(tmp_path: Path) -> None:
     outcome = run_pytest(write_project(tmp_path, {"test_static.py": ROW}))
     assert outcome.code == 0, outcome.output
@@ -34,6 +35,7 @@ def test_a_compiled_case_leaves_its_row_with_neither_time_nor_device(tmp_path: P
     assert row.machine_id is not None
 
 
+@pytest.mark.thorough
 def test_targets_stand_side_by_side_in_a_table_of_their_own(tmp_path: Path) -> None:
     outcome = run_pytest(write_project(tmp_path, {"test_static.py": ROW, **ONE}))
     _, _, static = outcome.output.partition("static kernel cost")
@@ -42,6 +44,7 @@ def test_targets_stand_side_by_side_in_a_table_of_their_own(tmp_path: Path) -> N
     assert len([line for line in static.splitlines() if " 32 " in line]) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("body", "line"),
     [
@@ -73,6 +76,7 @@ def test_a_wrong_use_is_an_error_that_says_what_was_expected(
     assert set(outcome.statuses.values()) == {"error"}
 
 
+@pytest.mark.thorough
 def test_an_assertion_after_the_call_makes_the_row_invalid_and_keeps_its_numbers(
     tmp_path: Path,
 ) -> None:
@@ -85,6 +89,7 @@ def test_an_assertion_after_the_call_makes_the_row_invalid_and_keeps_its_numbers
     assert outcome.records[0].registers == 32
 
 
+@pytest.mark.thorough
 def test_a_case_that_cannot_be_compiled_is_unavailable_and_names_its_target(
     tmp_path: Path,
 ) -> None:

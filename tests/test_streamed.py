@@ -67,6 +67,7 @@ def disturbed(box: Box, run: int, rng: random.Random) -> list[Record]:
 OPTIONS = ((), ("--by", "commit"), ("--by", "argument", "--price-per-hour", "a=2"), ("--by", "run"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(12))
 def test_what_is_read_in_parts_is_compared_as_in_one_frame(
     seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], in_parts: pytest.MonkeyPatch

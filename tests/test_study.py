@@ -107,6 +107,7 @@ def test_at_one_percent_a_slow_down_by_the_margin_is_called_and_clean_suites_pas
     assert narrow.called.value >= 0.9
 
 
+@pytest.mark.thorough
 def test_without_the_floor_under_the_spread_bimodal_noise_is_called() -> None:
     def alarms(way: str) -> int:
         setting = Setting("bimodal", 0.02, 30, bounds=WAYS[way])

@@ -55,6 +55,7 @@ def whole(data: str, n: int, remedy: str = "none", seed: int = 0) -> Trained:
 # --- known truths ---------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_gap_shrinks_as_samples_grow(seed: int) -> None:
     few, some, many = (whole("digits", n, seed=seed).evaluation for n in (64, 256, 1024))
@@ -63,6 +64,7 @@ def test_the_gap_shrinks_as_samples_grow(seed: int) -> None:
     assert few["loss_heldout"] > some["loss_heldout"] > many["loss_heldout"]
 
 
+@pytest.mark.thorough
 def test_the_gap_shrinks_for_text_too() -> None:
     few, many = (whole("text", n).evaluation for n in (32, 2048))
     assert few["gap_loss_nats"] > 0.8 > 0.2 > many["gap_loss_nats"]

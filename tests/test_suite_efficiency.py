@@ -83,6 +83,7 @@ def test_checkpointing_lowers_peak_memory_and_leaves_the_state_as_it_is() -> Non
     assert checkpointed.live_before_bytes == plain.live_before_bytes
 
 
+@pytest.mark.thorough
 def test_the_deeper_the_net_the_more_checkpointing_saves() -> None:
     shares = [
         (memory_of("checkpoint", model).step_peak_bytes or 0)
@@ -233,6 +234,7 @@ OFF = """
 """
 
 
+@pytest.mark.thorough
 def test_a_case_whose_loss_is_off_is_an_invalid_row(tmp_path: Path) -> None:
     project = write_project(tmp_path, {}, SHORT_CASES + OFF)
     shutil.copy(ROOT / "suites/test_efficiency.py", project)

@@ -90,6 +90,7 @@ def test_he_initialisation_keeps_a_relus_gradient_alive_and_xavier_a_tanhs() -> 
     assert at_start("tanh", 32, "none") < 1e-4
 
 
+@pytest.mark.thorough
 def test_a_vanished_gradient_learns_nothing_and_a_restored_one_does() -> None:
     losses = {}
     for remedy in ("none", "batch-norm"):
@@ -101,6 +102,7 @@ def test_a_vanished_gradient_learns_nothing_and_a_restored_one_does() -> None:
     assert losses["batch-norm"] < 1.5
 
 
+@pytest.mark.thorough
 def test_an_unclipped_long_recurrent_net_at_a_high_rate_diverges_and_a_clipped_one_does_not() -> (
     None
 ):

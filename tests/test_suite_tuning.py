@@ -74,6 +74,7 @@ def test_a_steps_flops_are_those_of_its_shapes(seed: int) -> None:
     assert step_flops(config, "cpu") == written_out(config)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", EVERY)
 def test_flops_are_the_sum_over_every_step_of_every_trial(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -166,6 +167,7 @@ def test_the_trial_that_won_does_the_same_again(monkeypatch: pytest.MonkeyPatch)
     assert again.evaluation[TARGET.name] == best.accuracy
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", EVERY)
 def test_a_seed_gives_the_same_trials_again_and_another_seed_others(name: str) -> None:
     courses = [
@@ -200,6 +202,7 @@ WITHOUT_OPTUNA = """
 """
 
 
+@pytest.mark.thorough
 def test_without_optuna_its_cases_are_unavailable_rows_and_the_others_go_on(
     tmp_path: Path,
 ) -> None:

@@ -69,6 +69,7 @@ def row(outcome: Outcome, case_id: str) -> Record:
     return {r.case_id: r for r in outcome.records}[case_id]
 
 
+@pytest.mark.thorough
 def test_every_end_of_a_training_has_its_status(outcome: Outcome) -> None:
     assert outcome.statuses == {
         "a/reached": "ok",
@@ -119,6 +120,7 @@ def test_a_missed_target_is_empty_with_a_note(outcome: Outcome) -> None:
     assert "steps_to_target: not reached in 200 steps, loss_heldout " in (found.notes or "")
 
 
+@pytest.mark.thorough
 def test_two_runs_of_one_seed_are_identical(outcome: Outcome, tmp_path: Path) -> None:
     again = run_pytest(
         write_project(tmp_path, {"test_a.py": SUITE}), "-k", "reached", CUDA_VISIBLE_DEVICES=""
@@ -129,6 +131,7 @@ def test_two_runs_of_one_seed_are_identical(outcome: Outcome, tmp_path: Path) ->
             assert getattr(first, name) == getattr(second, name) is not None
 
 
+@pytest.mark.thorough
 def test_without_timing_one_step_is_taken_and_nothing_saved(tmp_path: Path) -> None:
     project = write_project(tmp_path, {"test_a.py": SUITE})
     done = run_pytest(project, "-k", "reached", "--benchmark-disable", CUDA_VISIBLE_DEVICES="")

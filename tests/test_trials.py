@@ -127,6 +127,7 @@ def test_a_real_comparison_judges_the_case_that_does_more(
     assert "torch" in tried.machine
 
 
+@pytest.mark.thorough
 def test_an_interruption_leaves_no_tree_and_no_process(tmp_path: Path) -> None:
     with subprocess.Popen(
         command("calibrate", "--only", "real"),

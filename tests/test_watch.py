@@ -59,6 +59,7 @@ GPUS = (  # NVML's order is not that of the PCI bus
 )
 
 
+@pytest.mark.thorough
 def test_the_summary_is_what_the_stub_was_told_within_the_stated_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -97,6 +98,7 @@ def test_the_summary_is_what_the_stub_was_told_within_the_stated_error(
     assert told.gpu_note is None
 
 
+@pytest.mark.thorough
 def test_the_power_sensor_that_disagrees_with_the_counter_is_a_note(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -108,6 +110,7 @@ def test_the_power_sensor_that_disagrees_with_the_counter_is_a_note(
     assert "the counter says" in gpu.notes["gpu_energy_j"]
 
 
+@pytest.mark.thorough
 def test_visible_devices_are_watched_and_no_others(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,6 +124,7 @@ def test_visible_devices_are_watched_and_no_others(
 # The trace.
 
 
+@pytest.mark.thorough
 def test_the_trace_has_energy_power_memory_and_clocks_of_host_and_gpus(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -209,6 +213,7 @@ def test_a_fault_of_nvml_is_named_and_the_command_is_run(
     assert all(gpu.power_mean_w is None for gpu in told.gpus)
 
 
+@pytest.mark.thorough
 def test_a_command_shorter_than_the_counters_period_has_no_energy_but_a_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

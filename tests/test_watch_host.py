@@ -97,6 +97,7 @@ def test_hours_of_a_counter_that_wraps_every_minute_add_up_to_the_microjoule(
     assert abs(joules - energy_uj / 1e6) < 1e-6
 
 
+@pytest.mark.thorough
 def test_the_counters_are_read_in_time_whatever_the_interval(
     monkeypatch: pytest.MonkeyPatch, counter: Counter
 ) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from fake_host import write_host
 from project import environment
 from watching import python, watched
@@ -32,6 +33,7 @@ def test_the_cpus_joules_are_those_that_the_counters_rose_by(tmp_path: Path) -> 
     assert told.host.notes["cpu_energy_j"] == NO_DRAM
 
 
+@pytest.mark.thorough
 def test_the_peak_of_memory_is_of_all_processes_of_the_command() -> None:
     told = watched(
         *python(
@@ -47,6 +49,7 @@ def test_the_peak_of_memory_is_of_all_processes_of_the_command() -> None:
     assert told.host.notes["host_peak_bytes"].startswith("of all its processes together")
 
 
+@pytest.mark.thorough
 def test_a_peak_between_two_looks_is_the_kernels() -> None:
     """Watched from a process of its own: what this one held hides the kernel's mark below it."""
     held = python("import time; time.sleep(.3); h = bytearray(300_000_000)")
@@ -62,6 +65,7 @@ def test_a_peak_between_two_looks_is_the_kernels() -> None:
     assert found["host_peak_bytes"] > 300e6
 
 
+@pytest.mark.thorough
 def test_memory_of_the_watching_process_is_not_the_commands() -> None:
     """The kernel's mark of a new process begins with that of the one it was forked from."""
     held = bytearray(200_000_000)

@@ -36,6 +36,7 @@ def parameters(work: Work) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in work.model.parameters()]).clone()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 def test_loss_falls_over_a_few_steps_on_real_data(name: str) -> None:
     work = work_of(name)
@@ -182,6 +183,7 @@ def test_an_epoch_trains_on_every_batch_once() -> None:
     assert {int(s["step"]) for s in epoch.optimizer.state.values()} == {3}
 
 
+@pytest.mark.thorough
 def test_workers_and_a_cold_cache_do_not_change_what_is_learned() -> None:
     try:
         cold = epoch_of(16, workers=2, cache="cold")

@@ -47,6 +47,7 @@ def test_the_mask_is_philox_of_seed_and_position(seed: int, kernel_device: str) 
         assert kept.flatten()[element].item() == (word >= round(p * 2**32)), element
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 def test_the_share_that_is_dropped_is_p(p: float, kernel_device: str) -> None:
     n = 40_000
@@ -54,6 +55,7 @@ def test_the_share_that_is_dropped_is_p(p: float, kernel_device: str) -> None:
     assert abs(dropped - p) < 5 * math.sqrt(p * (1 - p) / n)
 
 
+@pytest.mark.thorough
 def test_masks_of_neighbouring_seeds_and_rows_are_unrelated(kernel_device: str) -> None:
     n = 20_000
     masks = [mask((n,), 0.5, seed, kernel_device).double() - 0.5 for seed in (1, 2)]
@@ -117,6 +119,7 @@ def test_any_rank_from_1_is_taken(shape: tuple[int, ...], kernel_device: str) ->
     assert torch.equal(dbias, dx.reshape(-1, max(shape[-1], 1)).sum(0)[: shape[-1]])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("in_tensor", [False, True])
 def test_the_op_is_registered_soundly(in_tensor: bool, kernel_device: str) -> None:
     x = torch.linspace(-1, 1, 6, device=kernel_device).reshape(2, 3)

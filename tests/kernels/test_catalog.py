@@ -29,6 +29,7 @@ def leaves(entry: KernelEntry, inputs: Mapping[str, Tensor]) -> dict[str, Tensor
     }
 
 
+@pytest.mark.thorough
 @each_entry
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -50,6 +51,7 @@ def test_the_fixed_baselines_compute_the_same(entry: KernelEntry, kernel_device:
             assert_agrees(baseline, entry.right, inputs, entry.differentiable)
 
 
+@pytest.mark.thorough
 @each_entry
 def test_gradients_are_the_slopes_of_the_function(entry: KernelEntry, kernel_device: str) -> None:
     inputs = leaves(entry, entry.inputs(2, 5, torch.float64, kernel_device))

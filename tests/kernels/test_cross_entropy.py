@@ -235,6 +235,7 @@ def test_in_place_a_parameter_and_its_gradient_never_share_memory(kernel_device:
     assert torch.equal(leaf, before)
 
 
+@pytest.mark.thorough
 def test_in_place_compilation_keeps_one_whole_graph(kernel_device: str) -> None:
     values = inputs(3, 9, device=kernel_device)
     leaves = [values["logits"].clone().requires_grad_() for _ in range(2)]
@@ -270,6 +271,7 @@ def test_an_ignored_row_has_gradient_zero_whatever_that_of_the_loss_is(
     assert logits.grad[0].isnan().all()
 
 
+@pytest.mark.thorough
 def test_the_ops_are_registered_soundly(kernel_device: str) -> None:
     values = inputs(3, 5, device=kernel_device)
     logits, target = values["logits"], values["target"]

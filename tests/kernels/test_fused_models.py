@@ -39,6 +39,7 @@ def losses(model: nn.Module, steps: int, device: str, fused: bool) -> list[float
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["gpt", "lstm"])
 def test_training_on_fused_kernels_has_the_losses_of_eager(name: str, kernel_device: str) -> None:
     eager = losses(model_named(name), 4, kernel_device, fused=False)

@@ -24,6 +24,7 @@ except traincost_kernels.errors.NoDeviceError as error:
 """
 
 
+@pytest.mark.thorough
 def test_the_cpu_is_refused_outside_the_interpreter_even_for_nothing() -> None:
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)

@@ -36,6 +36,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_tiling, "ACCUMULATOR_BYTES_A_THREAD", 1)  # tiles of 32 and 64 columns
 
 
+@pytest.mark.thorough
 @each_norm
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64], ids=str)
 @pytest.mark.parametrize("shape", [(1, 65), (2, 128), (3, 131)], ids=str)
@@ -46,6 +47,7 @@ def test_long_rows_are_looped_over_right(
     agrees(entry, entry.inputs(*shape, dtype, kernel_device))
 
 
+@pytest.mark.thorough
 @each_norm
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("shape", [(300, 8), (300, 7), (19, 513), (19, 1025)], ids=str)
@@ -61,6 +63,7 @@ def test_programs_that_take_many_rows_sum_them_right(
     agrees(entry, entry.inputs(*shape, dtype, kernel_device))
 
 
+@pytest.mark.thorough
 @each_norm
 @pytest.mark.usefixtures("small_limits")
 def test_long_rows_shared_by_columns_sum_many_rows_right(
@@ -110,6 +113,7 @@ def test_nan_and_infinity_stay_in_their_row(
     agrees(entry, inputs)
 
 
+@pytest.mark.thorough
 @each_norm
 @pytest.mark.usefixtures("small_limits")
 def test_nan_and_infinity_stay_in_their_row_when_looped(
@@ -253,6 +257,7 @@ def test_a_residual_of_another_shape_and_a_negative_eps_are_refused() -> None:
         rms_norm(x, eps=-1.0)
 
 
+@pytest.mark.thorough
 def test_the_op_is_registered_soundly(kernel_device: str) -> None:
     def x() -> Tensor:
         return torch.linspace(-2, 2, 6, device=kernel_device).reshape(2, 3).requires_grad_()

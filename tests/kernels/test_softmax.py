@@ -69,6 +69,7 @@ def test_long_rows_are_looped_over_right(
     agrees(x, 0.3, kept(*shape, device=kernel_device))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("looped", [False, True])
 @pytest.mark.parametrize("n_cols", [40, 43])
 def test_masked_rows_infinities_and_nan_are_as_in_eager(

@@ -37,6 +37,7 @@ def forward(run: StaticRun, subject: Subject) -> StaticCost:
     return run.cost(subject, "forward", "sm_90")
 
 
+@pytest.mark.thorough
 def test_a_kernel_that_spills_is_reported_as_spilling(samples: StaticRun) -> None:
     assert forward(samples, SPILLS).spill_bytes > 0
     assert forward(samples, FITS).spill_bytes == 0
@@ -93,11 +94,13 @@ def test_a_phase_without_a_kernel_says_so(samples: StaticRun) -> None:
         samples.cost(sample("softmax", 4096, "fp32"), "backward", "sm_90")
 
 
+@pytest.mark.thorough
 def test_two_runs_agree_in_every_number(samples: StaticRun) -> None:
     with StaticRun([(FITS, "sm_90")], workers=1) as again:
         assert forward(again, FITS) == forward(samples, FITS)
 
 
+@pytest.mark.thorough
 def test_every_target_is_compiled_in_a_process_that_may_have_the_interpreter_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

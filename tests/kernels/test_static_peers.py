@@ -71,6 +71,7 @@ def forward(run: StaticRun, arch: str, n_cols: int = 4096) -> StaticCost:
     return run.cost(subject(n_cols), "forward", arch)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("stand_in")
 def test_a_peers_kernels_are_compiled_as_it_would_launch_them_on_each_card() -> None:
     targets = ("sm_80", "sm_90")
@@ -86,6 +87,7 @@ def test_a_peers_kernels_are_compiled_as_it_would_launch_them_on_each_card() -> 
             run.cost(subject(), "backward", "sm_90")
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("stand_in")
 def test_a_peers_bytes_are_counted_with_the_partial_sums_of_a_whole_card() -> None:
     with StaticRun([(subject(), "sm_90")], workers=1) as run:
@@ -94,6 +96,7 @@ def test_a_peers_bytes_are_counted_with_the_partial_sums_of_a_whole_card() -> No
     assert moved.bytes_per_element == pytest.approx(4 + 132 * 4 / 4096, rel=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("stand_in")
 def test_a_peer_that_refuses_the_inputs_is_unavailable_with_its_reason() -> None:
     with (
@@ -103,6 +106,7 @@ def test_a_peer_that_refuses_the_inputs_is_unavailable_with_its_reason() -> None
         forward(run, "sm_90", 65_536)
 
 
+@pytest.mark.thorough
 def test_a_peer_that_is_not_installed_is_unavailable_and_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
