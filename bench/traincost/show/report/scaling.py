@@ -181,7 +181,7 @@ def _law(plot: Plot, curve: Curve, style: int, classes: str) -> None:
 
 
 def _table(report: Report, curves: Sequence[Curve]) -> Html:
-    rows = [_row(report, curve) for curve in curves]
+    rows = [_row(report, c) for c in sorted(curves, key=lambda c: c.fit is None)]
     heads = (
         *(
             "cases",
