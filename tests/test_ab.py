@@ -118,7 +118,8 @@ def test_a_side_that_hangs_is_ended_and_named_and_nothing_is_left(tmp_path: Path
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     folder = write_repository(tmp_path / "project", SAME, {"a": 0.005, "b": 1000.0})
-    said = run_ab(folder, "base", "--budget", "20s", TMPDIR=str(scratch))
+    places = {"TMPDIR": str(scratch), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "torchs")}
+    said = run_ab(folder, "base", "--budget", "20s", "--seed", "1", **places)  # BASE goes first
     assert said.code == 2
     assert "HEAD (HEAD) did not run (signal SIGKILL)" in said.errors
     assert "it did not end within" in said.errors
