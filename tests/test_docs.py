@@ -55,7 +55,7 @@ ELSEWHERE = {  # run by CI itself, or as main parts of other tests
     "pytest suites/test_kernels.py -k relu_squared --cost-profile standard",
     "pytest suites/test_machine.py suites/test_parameters.py suites/test_batch.py "
     "suites/test_dataset.py --cost-profile standard --cost-device cpu --cost-threads 1",
-    "python tests/show_forecast.py --write results",
+    "python tests/show_forecast.py --write results/reference/scaling-cpu-standard.csv",
     "python tests/write_difficulties_page.py",
     f"pytest {DIFFICULTIES} --cost-profile standard",
     f"pytest {DIFFICULTIES} --cost-profile standard --cost-device cpu --cost-threads 1"

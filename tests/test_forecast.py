@@ -4,20 +4,25 @@ import math
 from dataclasses import replace
 
 import pytest
-from forecast_rows import memory_bytes, peaks, row, steps, time_s
+from forecast_rows import S_PER_FLOP, flops, memory_bytes, peaks, row, steps, time_s
 
+from traincost.data.case import family_of
 from traincost.data.errors import BadInputError
 from traincost.data.record import Record
 from traincost.judge.forecast.backtest import backtest, backtest_all
-from traincost.judge.forecast.held import scores
+from traincost.judge.forecast.choosing import Wanted, choose, machine_names
+from traincost.judge.forecast.fitting import Fit
+from traincost.judge.forecast.held import Held, scores
+from traincost.judge.forecast.model import Limits
 from traincost.judge.forecast.plan import Forecast, Request, forecast, usual_batch
-from traincost.judge.forecast.points import Wanted, choose, family_of, kinds
+from traincost.judge.forecast.points import kinds
+from traincost.judge.forecast.series import series_of
 
 ANY = Wanted()
 
 
 def forecast_of(rows: list[Record], request: Request) -> Forecast:
-    kind, points = choose(kinds(rows), ANY, tokens=True)
+    kind, points = choose(kinds(rows), ANY, machine_names(rows), tokens=True)
     return forecast(kind, points, request)
 
 
@@ -70,18 +75,36 @@ def test_money_and_carbon_follow_from_time_and_energy() -> None:
 @pytest.mark.thorough
 def test_what_does_not_fit_comes_with_the_largest_that_would() -> None:
     told = forecast_of(steps(), Request(1e8, tokens=1e9, batch_size=64, memory_bytes=1.5e9))
-    assert told.fits is False
-    assert told.largest_n_params is not None and told.largest_batch is not None
-    assert memory_bytes(told.largest_n_params, 64) == pytest.approx(1.5e9, rel=0.02)
-    assert told.largest_batch == 0  # the weights alone are 1.6 GB
-    smaller = forecast_of(steps(), Request(5e7, tokens=1e9, batch_size=64, memory_bytes=1.5e9))
-    assert smaller.fits is (memory_bytes(5e7, 64) <= 1.5e9)
+    assert told.room is not None and told.memory is not None
+    assert told.room.fit is Fit.NO
+    largest = told.room.largest_n_params
+    assert largest is not None
+    assert 0.7e9 < memory_bytes(largest, 64) <= 1.5e9
+    assert told.room.largest_batch == 0  # the weights alone are 1.6 GB
+    smaller = forecast_of(steps(), Request(1e7, tokens=1e9, batch_size=64, memory_bytes=1.5e9))
+    assert smaller.room is not None and smaller.room.fit is Fit.YES
+
+
+def test_what_the_interval_leaves_open_may_not_fit() -> None:
+    asked = Request(1e8, tokens=1e9, batch_size=4)
+    memory = forecast_of(steps(), asked).memory
+    assert memory is not None and memory.high > 1.01 * memory.value
+    for capacity, fit in (
+        (memory.high * 1.001, Fit.YES),
+        (memory.value * 1.001, Fit.MAYBE),
+        (memory.value * 0.999, Fit.NO),
+    ):
+        room = forecast_of(steps(), replace(asked, memory_bytes=capacity)).room
+        assert room is not None and room.fit is fit
+        if room.largest_n_params is not None:
+            largest = forecast_of(steps(), Request(room.largest_n_params, tokens=1e9)).memory
+            assert largest is not None and largest.high <= capacity * 1.001
 
 
 def test_a_batch_that_does_not_fit_comes_with_one_that_does() -> None:
     told = forecast_of(steps(), Request(1e7, tokens=1e9, batch_size=4096, memory_bytes=1e9))
-    assert told.fits is False and told.largest_batch
-    assert memory_bytes(1e7, told.largest_batch) == pytest.approx(1e9, rel=0.02)
+    assert told.room is not None and told.room.fit is Fit.NO and told.room.largest_batch
+    assert 0.6e9 < memory_bytes(1e7, told.room.largest_batch) <= 1e9
 
 
 def test_four_models_at_one_batch_bound_the_memory_of_a_far_larger_one() -> None:
@@ -128,7 +151,7 @@ def test_unstable_rows_count_where_there_is_nothing_better_and_are_named() -> No
 
 def test_a_kind_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(BadInputError, match=r"of lstm; the file has: gpt step eager cpu fp32"):
-        choose(kinds(steps()), Wanted(family="lstm"), tokens=True)
+        choose(kinds(steps()), Wanted(family="lstm"), {}, tokens=True)
 
 
 def test_the_usual_batch_is_the_one_of_the_parameter_sweep() -> None:
@@ -145,14 +168,17 @@ def test_a_family_is_a_model_without_its_size(model: str, family: str) -> None:
 
 @pytest.mark.thorough
 def test_a_backtest_never_sees_what_it_is_asked_for() -> None:
+    def is_asked(held: Held) -> bool:
+        return held.axis == "parameters" and "10,000,000" in held.what
+
     rows = steps(noise_rel=0.02)
     (kind,) = kinds(rows)
-    before = {h.what: h for h in backtest(kind, kinds(rows)[kind]) if "10,000,000" in h.what}
+    before = {h.what: h for h in backtest(kind, kinds(rows)[kind]) if is_asked(h)}
     rows = [
         replace(r, time_median_s=9 * (r.time_median_s or 0)) if r.model == "gpt-10M" else r
         for r in rows
     ]
-    after = {h.what: h for h in backtest(kind, kinds(rows)[kind]) if "10,000,000" in h.what}
+    after = {h.what: h for h in backtest(kind, kinds(rows)[kind]) if is_asked(h)}
     assert before
     for what, held in before.items():
         assert after[what].forecast == held.forecast
@@ -160,21 +186,93 @@ def test_a_backtest_never_sees_what_it_is_asked_for() -> None:
 
 
 def test_a_backtest_of_an_exact_law_has_no_error() -> None:
-    found = scores(backtest_all(steps()))
-    assert {s.axis for s in found} >= {"parameters, to 12x", "batch, to 4x"}
+    found = scores(backtest_all(steps()).held)
+    assert {s.axis for s in found} >= {"parameters, to 12x", "batch, to 4x", "memory, batch, to 4x"}
     assert all(s.worst_error_rel < 0.03 for s in found)
     assert all(s.covered == 1 for s in found)
 
 
-def test_epochs_are_forecast_over_the_data_volume() -> None:
-    epochs = [
+def epochs(times: list[float]) -> list[Record]:
+    volumes = (64, 256, 1024, 4096)
+    rows = [
         row("gpt-10k", 16, run_id="e", phase="epoch", case_id=f"d{v}", dataset_samples=v)
-        for v in (64, 256, 1024, 4096)
+        for v in volumes
     ]
-    epochs = [replace(e, time_median_s=0.01 + 1e-4 * (e.dataset_samples or 0)) for e in epochs]
-    (held,) = [h for h in backtest_all(epochs) if h.axis == "data, one model"]
+    return [replace(e, time_median_s=t) for e, t in zip(rows, times, strict=True)]
+
+
+def test_epochs_are_forecast_over_the_data_volume() -> None:
+    tested = backtest_all(epochs([0.01 + 1e-4 * v for v in (64, 256, 1024, 4096)]))
+    (held,) = [h for h in tested.held if h.axis == "data, one model"]
     assert held.beyond == 4
     assert held.error_rel == pytest.approx(0, abs=0.001)
+
+
+def test_a_series_that_tells_nothing_is_refused_with_words() -> None:
+    tested = backtest_all(epochs([0.14, 0.05, 0.73, 2.2]))
+    assert [h for h in tested.held if h.axis == "data, one model"] == []
+    (why,) = tested.refused
+    assert "scatter too much" in why and "expected more sizes" in why
+
+
+def test_no_series_is_told_beyond_what_a_fixed_and_a_growing_part_can_be() -> None:
+    for last in (0.4, 0.7, 0.9):
+        tested = backtest_all(epochs([0.14, 0.23, last, 2.2]))
+        for h in tested.held:
+            assert h.width < 4 * 1.6 * 1.6
+
+
+def test_series_of_other_kinds_are_apart() -> None:
+    rows = [row("gpt-1M", b) for b in (1, 4, 16)]
+    for name, value in (("world_size", 2), ("seq_len", 1024), ("matmul_precision", "tf32")):
+        rows += [replace(r, **{name: value}) for r in rows[:3]]  # type: ignore[arg-type]
+    assert [len(points) for points in series_of(rows).values()] == [3, 3, 3, 3]
+
+
+def test_distance_counts_a_large_model_at_a_large_batch() -> None:
+    beyond = forecast_of(steps(), Request(1e7, tokens=1e9, batch_size=32)).beyond
+    assert beyond == pytest.approx(8, rel=0.02)  # in FLOPs of the largest step measured
+    far = forecast_of(steps(), Request(1e8, tokens=1e9, batch_size=320))
+    assert far.beyond == pytest.approx(800, rel=0.02)
+    assert any("times as large as anything measured" in note for note in far.notes)
+
+
+def test_no_step_is_told_to_be_faster_than_the_machine() -> None:
+    rows = steps(noise_rel=0.3, seed=2)
+    kind, points = choose(kinds(rows), ANY, {}, tokens=True)
+    limits = Limits(flops_per_s=1 / S_PER_FLOP, bytes_per_s=1e12, dispatch_s=None)
+    told = forecast(kind, points, Request(1e9, tokens=1e9, batch_size=4), limits=limits)
+    assert told.step.low >= flops(1e9, 4) * S_PER_FLOP * 0.99
+    free = forecast(kind, points, Request(1e9, tokens=1e9, batch_size=4))
+    assert free.step.low < told.step.low
+
+
+def test_few_points_bound_a_step_by_what_any_prices_make() -> None:
+    models = ("10k", "100k", "1M", "10M")
+    for seed in range(6):
+        rows = steps(models, (), noise_rel=0.2, seed=seed)
+        step = forecast_of(rows, Request(1e8, tokens=1e9, batch_size=4)).step
+        assert step.high / step.low < 60
+        assert step.low > 0.3 * time_s(1e7, 4)
+
+
+def test_energy_of_fewer_sources_never_counts_as_whole() -> None:
+    full = [replace(r, gpu_energy_j=3 * (r.cpu_energy_j or 0), device="cuda") for r in steps()]
+    part = [replace(r, gpu_energy_j=None) if i < 2 else r for i, r in enumerate(full)]
+    told = forecast_of(part, Request(1e8, tokens=1e9))
+    assert told.energy is not None
+    assert told.energy.value == pytest.approx(400 * told.time.value, rel=0.02)
+    assert any("energy is that of the GPU and CPU, by 7 of 9 rows" in n for n in told.notes)
+    none = forecast_of([replace(r, gpu_energy_j=None) for r in full], Request(1e8, tokens=1e9))
+    assert any("of the CPU alone, by 9 of 9 rows: not the GPU's" in n for n in none.notes)
+
+
+def test_memory_that_is_left_out_is_said() -> None:
+    for column in ("live_before_bytes", "step_peak_bytes"):
+        rows = [replace(r, **{column: 0}) for r in steps()]  # type: ignore[arg-type]
+        told = forecast_of(rows, Request(1e8, tokens=1e9))
+        assert told.memory is None
+        assert any(column in note for note in told.notes)
 
 
 def test_peaks_are_not_steps() -> None:

@@ -38,6 +38,7 @@ RANKS_FIXTURE = "_cost_ranks"
 """The one that `parallel_cost` asks for: its tests are run on other processes."""
 CASE_FIXTURES = frozenset({RUN_FIXTURE, RANKS_FIXTURE, "static_cost"})
 """A test that has one of them is a case."""
+_SIZE = re.compile(r"[-_]\d+(?:\.\d+)?[kKmMgGbBtT]?$")
 DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
         "impl": "eager",
@@ -51,6 +52,11 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
 )
 WITHOUT_RUNNING = MappingProxyType({k: DEFAULTS[k] for k in ("impl", "phase", "dtype")})
 """The defaults of a case that is compiled and not run: it has no device and no seed."""
+
+
+def family_of(model: str) -> str:
+    """`gpt-10M` -> `gpt`: models that differ in size only."""
+    return _SIZE.sub("", model)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from traincost.judge.forecast.fitting import Fit, Room
+from traincost.judge.forecast.model import Spread
 from traincost.judge.forecast.plan import Forecast
-from traincost.judge.forecast.step import Spread
+from traincost.show.log import printable
 from traincost.show.tables import WIDTH, Format, Row, left_alone, render
 from traincost.show.units import amount
 
@@ -19,11 +21,11 @@ def shown(told: Forecast, fmt: Format) -> str:
     """The text; amounts in SI units for programs, as people say them otherwise."""
     if fmt in ("csv", "json"):
         return render("forecast", COLUMNS, list(_rows(told)), fmt)
-    clean = left_alone if fmt == "markdown" else str
-    title = clean(f"forecast of {told.kind}" + (f" on {told.on}" if told.on else ""))
+    clean = left_alone if fmt == "markdown" else _one_line
+    title = clean(_title(told))
     parts = [render(title, ("quantity", "forecast", "90% interval"), list(_people(told)), fmt)]
     if told.scores:
-        columns = ("backtest", "rows", "median error", "worst", "within 90% interval")
+        columns = ("backtest", "rows", "median error", "worst", "within 90%", "median width")
         rows: list[Row] = [
             (
                 s.axis,
@@ -31,21 +33,33 @@ def shown(told: Forecast, fmt: Format) -> str:
                 f"{s.median_error_rel:.1%}",
                 f"{s.worst_error_rel:.0%}",
                 f"{s.covered:.0%}",
+                f"{s.median_width:.2f}x",
             )
             for s in told.scores
         ]
         title = "fitted without the largest sizes, and asked for them"
         parts.append(render(title, columns, rows, fmt, columns[1:]))
-    notes = [f"note: {note}" for note in told.notes]
+    notes = [f"note: {clean(note)}" for note in told.notes]
     if fmt == "markdown":
-        parts.append("".join(f"- {left_alone(note)}\n" for note in notes))
+        parts.append("".join(f"- {note}\n" for note in notes))
     else:
         parts.append("".join(f"{line}\n" for note in notes for line in textwrap.wrap(note, WIDTH)))
     return ("\n" if fmt == "markdown" else "").join(parts)
 
 
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split()))
+
+
+def _title(told: Forecast) -> str:
+    measured = f", measured on {told.machine}" if told.on and told.machine else ""
+    on = told.on or told.machine
+    return f"forecast of {told.kind}{f' on {on}' if on else ''}{measured}"
+
+
 def _rows(told: Forecast) -> Iterator[Row]:
     """Every number once, in SI units."""
+    room = told.room
     spreads = (
         ("step_time", told.step, "s"),
         ("time", told.time, "s"),
@@ -62,14 +76,20 @@ def _rows(told: Forecast) -> Iterator[Row]:
         ("steps", told.steps, ""),
         ("flops", told.flops, "FLOP"),
         ("memory_capacity", told.request.memory_bytes, "B"),
-        ("largest_n_params_that_fits", told.largest_n_params, ""),
-        ("largest_batch_that_fits", told.largest_batch, ""),
+        ("largest_n_params_that_fits", room.largest_n_params if room else None, ""),
+        ("largest_batch_that_fits", room.largest_batch if room else None, ""),
         ("beyond_the_data", told.beyond, "times"),
-        ("drift_rel", told.drift_rel, ""),
+        ("drift_rel", told.drift.time_rel, ""),
+        ("drift_rel of memory", told.drift.memory_rel, ""),
+        ("drift_rel of energy", told.drift.energy_rel, ""),
     )
+    for name, text in (("kind", str(told.kind)), ("measured_on", told.machine), ("on", told.on)):
+        if text is not None:
+            yield "forecast", name, None, None, None, None, text
     for name, spread, unit in spreads:
         if spread is not None:
-            yield "forecast", name, spread.value, spread.low, spread.high, unit, _fits(told, name)
+            fit = str(room.fit) if room is not None and name == "memory" else None
+            yield "forecast", name, spread.value, spread.low, spread.high, unit, fit
     for name, value, unit in plain:
         if value is not None:
             yield "forecast", name, value, None, None, unit or None, None
@@ -79,15 +99,10 @@ def _rows(told: Forecast) -> Iterator[Row]:
         yield "backtest", f"{s.axis}: median error", s.median_error_rel, None, None, None, None
         yield "backtest", f"{s.axis}: worst error", s.worst_error_rel, None, None, None, None
         yield "backtest", f"{s.axis}: within the interval", s.covered, None, None, None, None
+        yield "backtest", f"{s.axis}: median width", s.median_width, None, None, "times", None
         yield "backtest", f"{s.axis}: rows", s.n, None, None, None, None
     for note in told.notes:
         yield "notes", None, None, None, None, None, note
-
-
-def _fits(told: Forecast, name: str) -> str | None:
-    if name != "memory" or told.fits is None:
-        return None
-    return "fits" if told.fits else "does not fit in memory"
 
 
 def _people(told: Forecast) -> Iterator[Row]:
@@ -114,20 +129,21 @@ def _people(told: Forecast) -> Iterator[Row]:
         yield "carbon", f"{kg.value:,.3g} kg CO2", f"{kg.low:,.3g} to {kg.high:,.3g} kg CO2"
     if told.memory is not None:
         yield "memory", amount(told.memory.value, "B"), _between(told.memory, "B")
-    if told.fits is False:
-        yield "does not fit in memory", _largest(told), None
-    elif told.fits:
-        yield "fits in memory", f"of {amount(asked.memory_bytes, 'B')}", None
+    if told.room is not None:
+        yield str(told.room.fit), _room(told.room, asked.memory_bytes), None
     parts = ", ".join(f"{name} {share:.0%}" for name, share in told.shares.items())
     yield "a step's time is", parts, None
     yield "beyond the data", f"{told.beyond:.3g} times", None
 
 
-def _largest(told: Forecast) -> str:
-    have = amount(told.request.memory_bytes, "B")
-    model = amount(told.largest_n_params) if told.largest_n_params else "none"
-    batch = told.largest_batch or "none"
-    return f"of {have}; largest that would: {model} parameters at this batch, or batch {batch}"
+def _room(room: Room, capacity_bytes: float | None) -> str:
+    have = f"of {amount(capacity_bytes, 'B')}"
+    if room.fit is Fit.YES:
+        return have
+    model, batch = room.largest_n_params, room.largest_batch
+    models = f"{amount(model)} parameters" if model else "no model"
+    batches = f"batch {batch}" if batch else "no batch of this model"
+    return f"{have}; largest that surely would: {models} at this batch, or {batches}"
 
 
 def _between(spread: Spread, unit: str) -> str:

@@ -12,7 +12,6 @@ from traincost.data.errors import BadInputError
 
 if TYPE_CHECKING:
     from traincost.data.outputs import Taken
-    from traincost.data.record import Record
     from traincost.judge.policy import Policy
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -102,6 +101,7 @@ def run(options: argparse.Namespace) -> int:
     """Judge, and write what was asked for; the exit code of the gate."""
     from traincost.judge.gate import gate
     from traincost.show.gate import write
+    from traincost.verbs.reading import read_side
 
     policy = policy_of(options)
     check_report_files(options, [*inputs("BASE", [options.base]), *inputs("HEAD", [options.head])])
@@ -118,25 +118,3 @@ def inputs(what: str, paths: Iterable[Path]) -> list[Taken]:
     from traincost.data.results import result_files
 
     return [Taken(f"a file of {what}", file) for file in result_files(paths)]
-
-
-def read_side(path: Path) -> list[Record]:
-    """All rows of a file or folder, each file checked. BadInputError names file and place."""
-    from traincost.data.results import read_records, result_files
-    from traincost.judge.sides import checked
-
-    found: list[Record] = []
-    files: dict[tuple[str, str], Path] = {}
-    for file in result_files([path]):
-        records = read_records(file)
-        checked(records, str(file))
-        for record in records:
-            key = (record.run_id, record.case_id)
-            if key in files:
-                raise BadInputError(
-                    f"{file}: run {record.run_id!r}, case {record.case_id!r} stands in "
-                    f"{files[key]}, too; expected each run once"
-                )
-            files[key] = file
-        found += records
-    return found

@@ -125,7 +125,7 @@ def _gate(files: Sequence[str], frame: pd.DataFrame) -> tuple[GateReport | None,
     """The verdicts where two FILEs are a base and a head: two commits, of one machine."""
     from traincost.judge.gate import gate
     from traincost.judge.policy import find_pyproject, read_policy
-    from traincost.verbs.gate import read_side
+    from traincost.verbs.reading import read_side
 
     expected = (
         "For verdicts, give two files or folders of one machine and two commits: the base, then the"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 CONFIDENCE = 0.90
 STEP = 4.0
@@ -12,8 +13,6 @@ REACH = 12.0
 """Farthest that is asked for: a decade, as the sizes of the suites are."""
 _TOLERANCE = 1.2
 """Sizes are nominal: a step of 4 is between 3.3 and 4.8."""
-EXPECTED_DRIFT_REL = 0.15
-"""By how much a law is off a factor of e beyond its data, until its own misses tell."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Held:
     axis: str
     what: str  # kind, model and batch
     beyond: float  # how many times as large as the largest that was fitted
-    actual: float  # seconds
+    actual: float  # seconds, bytes or joules
     forecast: float
     low: float
     high: float
@@ -37,6 +36,11 @@ class Held:
     def covered(self) -> bool:
         """Whether the truth is within the interval."""
         return self.low <= self.actual <= self.high
+
+    @property
+    def width(self) -> float:
+        """The upper end of the interval over the lower one."""
+        return self.high / self.low
 
     @property
     def one_step(self) -> bool:
@@ -53,16 +57,22 @@ class Score:
     median_error_rel: float  # of absolute errors
     worst_error_rel: float
     covered: float  # share within the interval
+    median_width: float  # upper end of the interval over the lower one
 
 
 def score(held: Sequence[Held], axis: str) -> Score | None:
     """None of nothing."""
     if not held:
         return None
-    errors = sorted(abs(h.error_rel) for h in held)
-    middle = len(errors) // 2
-    median = errors[middle] if len(errors) % 2 else (errors[middle - 1] + errors[middle]) / 2
-    return Score(axis, len(held), median, errors[-1], sum(h.covered for h in held) / len(held))
+    errors = [abs(h.error_rel) for h in held]
+    return Score(
+        axis=axis,
+        n=len(held),
+        median_error_rel=median(errors),
+        worst_error_rel=max(errors),
+        covered=sum(h.covered for h in held) / len(held),
+        median_width=median(h.width for h in held),
+    )
 
 
 def scores(held: Sequence[Held]) -> list[Score]:

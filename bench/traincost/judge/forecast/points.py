@@ -1,17 +1,16 @@
 """Which rows tell of one kind of step, and what each of them says.
 
 Rows are of one kind if they differ only in size: same family of models (`gpt` of `gpt-10M`), phase,
-implementation, device, precision, sequence length and a suite's own axes.
+implementation, device, precision, sequence length, number of ranks, machine and a suite's own axes.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from traincost.data.errors import BadInputError
+from traincost.data.case import family_of
 from traincost.data.record import Record, Status
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-_SIZE = re.compile(r"[-_]\d+(\.\d+)?[kKmMbB]?$")
 _OF_THE_DATA = ("data", "data_sha256")
 _COUNTED = ("ops", "compulsory")
 """Sources of `traffic_bytes` that the model decides, not the machine's caches."""
@@ -47,6 +45,11 @@ class Kind:
         own = (f"{name}={value}" for name, value in self.axes)
         return " ".join([*(k for k in known if k is not None), *own])
 
+    @property
+    def work(self) -> Kind:
+        """The same on any machine and device."""
+        return replace(self, device=None, machine_id=None)
+
 
 @dataclass(frozen=True)
 class Point:
@@ -61,13 +64,16 @@ class Point:
     traffic_bytes: int | None
     live_bytes: int | None
     peak_bytes: int | None
-    energy_j: float | None
+    gpu_energy_j: float | None
+    cpu_energy_j: float | None
     doubtful: bool
 
-
-def family_of(model: str) -> str:
-    """`gpt-10M` -> `gpt`."""
-    return _SIZE.sub("", model)
+    @property
+    def memory_bytes(self) -> int | None:
+        """Live tensors and the peak above them."""
+        if not (self.live_bytes and self.peak_bytes):
+            return None
+        return self.live_bytes + self.peak_bytes
 
 
 def kinds(records: Iterable[Record]) -> dict[Kind, list[Point]]:
@@ -81,15 +87,23 @@ def kinds(records: Iterable[Record]) -> dict[Kind, list[Point]]:
             continue
         point = _point(row, doubtful=doubtful)
         if point is not None:
-            found.setdefault(_kind(row, row.model), []).append(point)
+            found.setdefault(kind_of(row, row.model), []).append(point)
     return found
 
 
-def _kind(row: Record, model: str) -> Kind:
-    own = sorted((k, v) for k, v in row.axes.items() if k not in _OF_THE_DATA)
+def kind_of(row: Record, model: str) -> Kind:
+    """The kind of a row's step."""
     return Kind(
-        *(family_of(model), row.phase, row.impl, row.device, row.dtype, row.matmul_precision),
-        *(row.seq_len, row.world_size, row.machine_id, tuple(own)),
+        family=family_of(model),
+        phase=row.phase,
+        impl=row.impl,
+        device=row.device,
+        dtype=row.dtype,
+        matmul_precision=row.matmul_precision,
+        seq_len=row.seq_len,
+        world_size=row.world_size,
+        machine_id=row.machine_id,
+        axes=tuple(sorted((k, v) for k, v in row.axes.items() if k not in _OF_THE_DATA)),
     )
 
 
@@ -98,56 +112,20 @@ def _point(row: Record, *, doubtful: bool) -> Point | None:
     flops, ops = row.flops or row.model_flops, row.aten_ops or row.launches
     if not (n_params and batch_size and time_s and flops and ops) or row.dataset_samples:
         return None
-    joules = [e for e in (row.gpu_energy_j, row.cpu_energy_j) if e is not None]
     return Point(
-        *(n_params, batch_size, time_s, flops, ops, row.compulsory_bytes),
+        n_params=n_params,
+        batch_size=batch_size,
+        time_s=time_s,
+        flops=flops,
+        aten_ops=ops,
+        compulsory_bytes=row.compulsory_bytes,
         traffic_bytes=row.traffic_bytes if row.traffic_source in _COUNTED else None,
         live_bytes=row.live_before_bytes,
         peak_bytes=row.step_peak_bytes,
-        energy_j=sum(joules) if joules else None,
+        gpu_energy_j=row.gpu_energy_j,
+        cpu_energy_j=row.cpu_energy_j,
         doubtful=doubtful,
     )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What was asked for; None: whatever has most sizes."""
-
-    family: str | None = None
-    impl: str | None = None
-    device: str | None = None
-    dtype: str | None = None
-
-    def fits(self, kind: Kind) -> bool:
-        """Whether rows of a kind are what was asked for."""
-        asked = (self.family, self.impl, self.device, self.dtype)
-        has = (kind.family, kind.impl, kind.device, kind.dtype)
-        return all(a is None or a == h for a, h in zip(asked, has, strict=True))
-
-
-def choose(
-    found: dict[Kind, list[Point]], wanted: Wanted, *, tokens: bool
-) -> tuple[Kind, list[Point]]:
-    """The kind of whole training steps with most sizes that fits.
-
-    Raises:
-        BadInputError: none does; it names those that there are.
-    """
-    steps = {k: p for k, p in found.items() if k.phase == "step"}
-    fitting = {k: p for k, p in steps.items() if wanted.fits(k) and (k.seq_len or not tokens)}
-    if not fitting:
-        there = "; ".join(sorted({str(k) for k in steps})) or "none"
-        what = " with tokens" if tokens else ""
-        raise BadInputError(
-            f"no measured training steps{what} of {_text(wanted)}; the file has: {there}; expected "
-            "rows with n_params, batch_size, time_median_s, flops and aten_ops or launches"
-        )
-    return max(fitting.items(), key=lambda item: len(sizes(item[1])))
-
-
-def _text(wanted: Wanted) -> str:
-    asked = (wanted.family, wanted.impl, wanted.device, wanted.dtype)
-    return " ".join(a for a in asked if a is not None) or "any model"
 
 
 def sizes(points: Sequence[Point]) -> set[tuple[int, int]]:

@@ -4,6 +4,10 @@
 
 Fitted in relative error (non-negative least squares), residuals beyond `HUBER` robust standard
 deviations counting less. The bootstrap draws relative residuals, as in `scaling.fit`.
+
+Whatever the prices are, a step costs at least as many times a measured one as its amounts are of
+that one's, the least of them, and at most the largest. Few points leave prices so open that their
+draws alone would hold what no price can make.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 
 _ROUNDS = 5
 _MAD = 1.4826
+_SLACK = 2.0
+"""Standard deviations by which a measured step may be off."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,16 @@ class Prices:
 
     prices: Floats  # (n_terms,)
     draws: Floats  # (n_draws, n_terms)
-    residuals: Floats  # (n_points,) log actual over fitted, widened for the parameters used
+    residuals: Floats  # log actual over fitted, widened for the parameters used
+    scatter_rel: float  # the same as a standard deviation, not widened
+    amounts: Floats  # (n_points, n_terms) of the measured steps
+    costs: Floats  # (n_points,)
 
     def cost(self, amounts: Floats) -> float:
         """Of (n_terms,) amounts."""
-        return float(amounts @ self.prices)
+        import numpy as np
+
+        return float(np.exp(self._possible(np.log(amounts @ self.prices)[None], amounts[None])[0]))
 
     def shares(self, amounts: Floats) -> Floats:
         """What part of the cost each term is, (n_terms,)."""
@@ -51,7 +62,21 @@ class Prices:
         rng = np.random.default_rng(seed)
         n = len(self.draws)
         noise = rng.choice(self.residuals, n) * rng.choice([-1.0, 1.0], n)
-        return np.asarray(np.log((amounts * self.draws).sum(axis=1)) + noise, np.float64)
+        logs = np.log((amounts * self.draws).sum(axis=1))
+        return np.asarray(self._possible(logs, amounts) + noise, np.float64)
+
+    def _possible(self, logs: Floats, amounts: Floats) -> Floats:
+        """Log costs (n,) of amounts (n, n_terms), as the measured steps allow them."""
+        import numpy as np
+
+        if not len(self.costs):
+            return logs
+        with np.errstate(divide="ignore", invalid="ignore"):
+            times = amounts[:, None] / self.amounts[None]  # (n, n_points, n_terms)
+            low = np.log(np.nanmin(times, axis=2) * self.costs).max(axis=1)
+            high = np.log(np.nanmax(times, axis=2) * self.costs).min(axis=1)
+        slack = _SLACK * self.scatter_rel
+        return np.clip(logs, low - slack, np.maximum(low - slack, high + slack))
 
 
 def fit_prices(
@@ -69,6 +94,7 @@ def fit_prices(
     used = int((prices > 0).sum())
     freedom = max(len(costs) - used, 1)
     residuals = np.log(costs / fitted)
+    scatter_rel = float(np.sqrt((residuals**2).sum() / freedom))
     # Leverage isn't known of prices that are held at 0: all residuals are widened alike.
     tail = (1 + CONFIDENCE) / 2
     widened = np.sqrt(len(costs) / freedom) * stdtrit(freedom, tail) / stdtrit(1e6, tail)
@@ -77,7 +103,7 @@ def fit_prices(
     shape = (n_draws, len(costs))
     drawn = fitted * np.exp(rng.choice(residuals, shape) * rng.choice([-1.0, 1.0], shape))
     draws = np.array([_relative(amounts, row) for row in drawn]).reshape(n_draws, amounts.shape[1])
-    return Prices(prices, draws, residuals)
+    return Prices(prices, draws, residuals, scatter_rel, amounts, costs)
 
 
 def _robust(amounts: Floats, costs: Floats) -> Floats:

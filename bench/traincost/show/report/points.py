@@ -46,7 +46,6 @@ MOST_PLACES = 3
 FACETS = ("suite", "device", "dtype", "machine")
 _AXIS = re.compile(r"([^=,\[\]]+)=([^,\]]*)")
 _PLAIN = ("", "model", "impl", "dtype", "device", "phase", "kernel", "optimizer", "problem")
-_SIZE = re.compile(r"-\d+(?:\.\d+)?[kMGBT]?$")
 
 
 def own_columns(names: Sequence[str]) -> list[str]:
@@ -62,11 +61,6 @@ def axes_of(case_id: str) -> dict[str, str]:
 def test_of(case_id: str) -> str:
     """`suite/test[a=1]` -> `suite/test`."""
     return case_id.partition("[")[0]
-
-
-def family_of(model: str) -> str:
-    """`gpt-100k` -> `gpt`: models that differ in size only."""
-    return _SIZE.sub("", model)
 
 
 def short_case(case_id: str, without: Sequence[str] = ()) -> str:

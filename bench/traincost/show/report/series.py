@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from traincost.show.report.points import Points, axes_of, family_of, test_of
+from traincost.data.case import family_of
+from traincost.show.report.points import Points, axes_of, test_of
 
 MOST_CASES = 50_000
 """Cases whose names are taken apart; the first ones."""
