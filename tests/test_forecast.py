@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from forecast_rows import S_PER_FLOP, flops, memory_bytes, peaks, row, steps, time_s
 
@@ -16,7 +17,9 @@ from traincost.judge.forecast.held import Held, scores
 from traincost.judge.forecast.model import Limits
 from traincost.judge.forecast.plan import Forecast, Request, forecast, usual_batch
 from traincost.judge.forecast.points import kinds
-from traincost.judge.forecast.series import series_of
+from traincost.judge.forecast.series import bounded, series_of
+from traincost.judge.forecast.terms import Prices
+from traincost.judge.scaling import Scaling, fit_scaling
 
 ANY = Wanted()
 
@@ -216,10 +219,14 @@ def test_a_series_that_tells_nothing_is_refused_with_words() -> None:
 
 
 def test_no_series_is_told_beyond_what_a_fixed_and_a_growing_part_can_be() -> None:
-    for last in (0.4, 0.7, 0.9):
-        tested = backtest_all(epochs([0.14, 0.23, last, 2.2]))
-        for h in tested.held:
-            assert h.width < 4 * 1.6 * 1.6
+    known = [(64, 0.14), (256, 0.23), (1024, 0.3)]
+    law = fit_scaling([x for x, _ in known], [t for _, t in known], exponent=1.0)
+    assert isinstance(law, Scaling)
+    told, low, high = bounded(law, known, 4096)
+    slack = math.exp(2 * law.scatter_rel)
+    assert low == pytest.approx(0.3 / slack)  # no less than the last
+    assert high == pytest.approx(4 * 0.3 * slack)  # nor more than in proportion
+    assert low < told < high
 
 
 def test_series_of_other_kinds_are_apart() -> None:
@@ -247,13 +254,20 @@ def test_no_step_is_told_to_be_faster_than_the_machine() -> None:
     assert free.step.low < told.step.low
 
 
-def test_few_points_bound_a_step_by_what_any_prices_make() -> None:
-    models = ("10k", "100k", "1M", "10M")
-    for seed in range(6):
-        rows = steps(models, (), noise_rel=0.2, seed=seed)
-        step = forecast_of(rows, Request(1e8, tokens=1e9, batch_size=4)).step
-        assert step.high / step.low < 60
-        assert step.low > 0.3 * time_s(1e7, 4)
+def test_whatever_prices_are_drawn_a_step_stays_between_multiples_of_measured_ones() -> None:
+    amounts = np.array([[100.0, 1e6], [200.0, 1e7]])
+    prices = Prices(
+        prices=np.array([1e-3, 0.0]),
+        draws=np.array([[1e-9, 0.0], [1.0, 1.0]]),  # one far too cheap, one far too dear
+        residuals=np.zeros(1),
+        scatter_rel=0.1,
+        amounts=amounts,
+        costs=np.array([0.1, 0.2]),
+    )
+    asked = np.array([[400.0, 1e8], [400.0, 1e8]])
+    low, high = np.exp(prices.log_costs(asked, 0))
+    assert low == pytest.approx(0.4 * math.exp(-0.2))  # twice the launches of the larger one
+    assert high == pytest.approx(2.0 * math.exp(0.2))  # ten times its FLOPs
 
 
 def test_energy_of_fewer_sources_never_counts_as_whole() -> None:

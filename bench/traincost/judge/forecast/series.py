@@ -74,7 +74,7 @@ def backtest_series(series: Series) -> tuple[list[Held], list[str]]:
                 if not cut < x <= REACH * cut:
                     continue
                 what, far = f"{which}, {x:,} samples", x / cut
-                told, low, high = _bounded(law, known, x)
+                told, low, high = bounded(law, known, x)
                 if high > far * low:
                     refused.append(
                         f"{what}: {len(known)} sizes up to {cut:,} scatter too much to tell what "
@@ -88,9 +88,7 @@ def backtest_series(series: Series) -> tuple[list[Held], list[str]]:
     return found, refused
 
 
-def _bounded(
-    law: Scaling, known: Sequence[tuple[int, float]], x: int
-) -> tuple[float, float, float]:
+def bounded(law: Scaling, known: Sequence[tuple[int, float]], x: int) -> tuple[float, float, float]:
     """What the law says beyond its points, and its interval, within what any such law may say."""
     ends = law.prediction([x], CONFIDENCE)
     slack = math.exp(_SLACK * law.scatter_rel)
