@@ -1,11 +1,15 @@
 """What does it cost to keep gradients alive through depth and time, and what does it buy?
 
-`depth` trains perceptrons on digits, `time` recurrent nets on bytes, with one remedy or none. All
-of a test's rows are trained alike (SGD with momentum 0.9 at a rate of 0.01, or `axis_rate`): a
-remedy is not credited here for a higher rate that it would allow.
+`depth` trains perceptrons on digits, `time` recurrent nets on bytes, with one remedy or none, by
+SGD with momentum 0.9. A remedy may need another rate than none, so each net of `depth` has its own,
+found by one search for all of them (`traincost_suites.deep_rate`: six rates, two seeds apart):
+`metric_learning_rate`, with `metric_search_trials`, `_diverged_trials`, `_steps` and `_time_s`. In
+`time` the rate is an axis, `axis_rate`: whether training survives it is the question. A step there
+is of as many bytes at every length, and a training of the same text.
 
 Cost: `time_median_s`, `flops`, `step_peak_bytes` and `n_params` of a row against the row of remedy
-`none`. Clipping and truncation are in the step. Truncation spares memory and no FLOPs.
+`none`. Clipping and truncation are in the step. Truncation spares memory and no FLOPs;
+`clipped-truncation` is both together.
 
 Benefit: `grad_norm_ratio` at the start, `metric_trained_grad_norm_ratio` at the end of the budget:
 the norm of the gradient at the first layer over that at the last (`depth`), or of the last loss at
@@ -17,9 +21,9 @@ more of it. What it is good for: `loss_heldout` at the end of the same number of
 5.55 on bytes. `status` `diverged`: a loss was no finite number.
 
 `metric_dead_unit_share`, `metric_trained_dead_unit_share`: hidden units whose activation has a
-slope below 0.001 on all samples held out; they learn nothing more.
+slope below 0.001 on all samples held out, in the mode of training; they learn nothing more.
 
-A remedy may mend the ratio and not the training, and one seed is one draw: compare decades.
+A remedy may mend the ratio and not the training. Where there is one seed, compare decades.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ import pytest
 from traincost.run_fixture import TrainRun
 from traincost.training import Training
 from traincost_suites.available import available
+from traincost_suites.deep_rate import deep_rate
 from traincost_suites.gradient_flow import dead_unit_share, depth_ratio, time_ratio
 from traincost_suites.grids import grid
 from traincost_suites.models.deep import DeepNet
@@ -51,14 +56,15 @@ def test_depth(
     """A deep net, and what its gradient is at the start and after training."""
     problem = gradients.deep_problem(activation, depth, remedy)
     batch = available(gradients.held_out_digits, device)
+    found = deep_rate(activation, depth, remedy)
     model = gradients.deep_net(activation, depth, remedy, seed, device)
     train_run(
-        gradients.gradient_maker(problem, remedy, gradients.DEEP_RATE, device),
+        gradients.gradient_maker(problem, remedy, found.rate, device),
         target=problem.target,
         budget=problem.budget,
         seed=seed,
         metrics={
-            "learning_rate": gradients.DEEP_RATE,
+            **found.metrics(),
             "grad_norm_ratio": depth_ratio(model, *batch),
             "dead_unit_share": dead_unit_share(model, batch[0]),
             "trained_grad_norm_ratio": lambda t: depth_ratio(_deep(t), *batch),

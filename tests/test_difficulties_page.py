@@ -62,7 +62,7 @@ def test_a_report_sets_remedies_of_one_difficulty_side_by_side() -> None:
     names = {r.name for r in problems["gradients: depth · depth 32"].remedies}
     assert {"sigmoid · none", "sigmoid · batch-norm", "relu · he"} <= names
     assert [name for name in problems if name.startswith("gradients: time")] == [
-        f"gradients: time · length {n}" for n in (16, 64, 256, 1024)
+        f"gradients: time · length {n}" for n in (16, 32, 64, 128, 256, 512, 1024)
     ]
     of_few = problems["data requirements: samples · digits · samples 64"]
     assert sorted(r.name for r in of_few.remedies) == [

@@ -20,7 +20,6 @@ from traincost_suites.gradient_flow import dead_unit_share, depth_ratio, time_ra
 from traincost_suites.grids import grid
 from traincost_suites.models.deep import ACTIVATIONS, REMEDIES, WIDTH, DeepNet
 from traincost_suites.models.recurrent import CELLS, Recurrent
-from traincost_suites.problems import gradients
 from traincost_suites.problems.gradients import (
     RECURRENT_REMEDIES,
     WINDOW,
@@ -45,10 +44,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     samples_of.cache_clear()
 
 
-def deep(activation: str, depth: int, remedy: str, seed: int = 0) -> Training:
+def deep(activation: str, depth: int, remedy: str, rate: float = 0.01, seed: int = 0) -> Training:
     seed_all(seed)
     problem = deep_problem(activation, depth, remedy)
-    return gradient_maker(problem, remedy, gradients.DEEP_RATE, "cpu")(seed)
+    return gradient_maker(problem, remedy, rate, "cpu")(seed)
 
 
 def recurrent(cell: str, seq_len: int, remedy: str, rate: float = 0.1, seed: int = 0) -> Training:
@@ -160,8 +159,9 @@ def test_truncation_spares_memory() -> None:
     assert peaks[1] < 0.6 * peaks[0]
 
 
-def test_clipping_bounds_the_norm_of_all_gradients_together() -> None:
-    training = recurrent("irnn", 256, "clipping")
+@pytest.mark.parametrize("remedy", ["clipping", "clipped-truncation"])
+def test_clipping_bounds_the_norm_of_all_gradients_together(remedy: str) -> None:
+    training = recurrent("irnn", 256, remedy)
     norms = []
     for _ in range(3):
         training.step()
@@ -214,6 +214,14 @@ def test_units_that_no_sample_turns_on_are_dead_but_for_a_leaky_relu(
         bias.fill_(1.0)
         bias[: WIDTH // 4] = -1.0
     assert dead_unit_share(model, held_out_digits("cpu")[0]) == share
+
+
+def test_no_unit_is_dead_at_the_start_that_a_norm_over_the_batch_keeps_alive() -> None:
+    shares = [
+        dead_unit_share(deep_net("relu", 32, remedy, 0, "cpu"), held_out_digits("cpu")[0])
+        for remedy in ("batch-norm", "none")
+    ]
+    assert shares[0] == 0 < 0.1 < shares[1]
 
 
 def test_a_saturated_sigmoid_is_dead() -> None:

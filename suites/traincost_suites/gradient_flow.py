@@ -65,21 +65,21 @@ def dead_unit_share(
     model: DeepNet,
     x: Tensor,  # (batch, ...)
 ) -> float:
-    """Share of all hidden units through whose activation no gradient passes, on any sample."""
+    """Share of all hidden units through whose activation no gradient passes, on any sample.
+
+    In the mode of training, as the ratio is: a BatchNorm takes the statistics of this batch. Those
+    that it gathers for evaluation are not there yet at the start.
+    """
+    twin = copy.deepcopy(model).train()
     slopes: list[Tensor] = []
 
     def note(_norm: nn.Module, _inputs: object, before: Tensor) -> None:
-        slopes.append(_slopes(model, before.detach()))
+        slopes.append(_slopes(twin, before.detach()))
 
-    hooks = [norm.register_forward_hook(note) for norm in model.norms]
-    mode = model.training
-    try:
-        with torch.no_grad():
-            model.eval()(x)
-    finally:
-        model.train(mode)
-        for hook in hooks:
-            hook.remove()
+    for norm in twin.norms:
+        norm.register_forward_hook(note)
+    with torch.no_grad():
+        twin(x)
     return float((torch.stack(slopes) < DEAD_BELOW).double().mean())
 
 

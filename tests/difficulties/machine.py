@@ -7,11 +7,13 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 
+from difficulties import tuning
 from difficulties.part import filled
-from difficulties.rows import SUITES, rows_of
+from difficulties.rows import SUITES, fastest_s, is_timed, rows_of
 from traincost.data.record import Record, Status
 
-SEED, SEEDS = re.compile(r",?seed=\d+"), 3
+SAME_WORK = re.compile(r",?\b(seed|rate)=[^,\]]+")
+"""Axes that change the numbers and not the work."""
 CHOOSES = "tuning"
 """Its rows are of the configuration that each seed found, not of the same work."""
 WAITED = re.compile(r"threads waited for a CPU (\d+)% of the time")
@@ -30,25 +32,44 @@ def text() -> str:
     return filled(f"""
         Measured on one thread of an {cpu} (a virtual machine; torch {torch}, Python {python},
         commit {commits}), profile `standard`: {len(rows):,} rows, of which {", ".join(told)}.
-        {_waited(rows)} Steps, losses, accuracies, FLOPs and bytes repeat whatever else runs. Times
-        below are of a row's fastest step, which other work disturbs least. {_repeats(rows)} There
-        is no energy: the machine does not count it.
+        {_waited(rows)} Steps, losses, accuracies, FLOPs and bytes repeat whatever else
+        runs{_but_for(rows)}. Times below are of a row's fastest step, which other work disturbs
+        least. {_repeats(rows)} There is no energy: the machine does not count it.
     """)
 
 
-def _repeats(rows: Sequence[Record]) -> str:
-    """How far fastest steps of the same work lie apart: rows that differ in their seed only."""
+def apart(rows: Sequence[Record]) -> list[float]:
+    """How far fastest steps of the same work lie apart, from the least to the most; 0.1 is 10%.
+
+    Of the same work are rows that differ in their seed or their rate only.
+    """
     kinds: dict[str, list[float]] = {}
     for r in rows:
-        if r.time_min_s is not None and r.suite != CHOOSES:
-            kinds.setdefault(SEED.sub("", r.case_id), []).append(r.time_min_s)
-    apart = sorted(max(s) / min(s) - 1 for s in kinds.values() if len(s) >= SEEDS)
-    nine_of_ten = apart[int(0.9 * (len(apart) - 1))]
+        if is_timed(r) and r.suite != CHOOSES:
+            kinds.setdefault(SAME_WORK.sub("", r.case_id), []).append(fastest_s(r))
+    return sorted(max(s) / min(s) - 1 for s in kinds.values() if len(s) > 1)
+
+
+def noise() -> float:
+    """What two rows of the reference run differ by at most that are of the same work."""
+    return apart([r for suite in SUITES for r in rows_of(suite)])[-1]
+
+
+def _repeats(rows: Sequence[Record]) -> str:
+    found = apart(rows)
+    nine_of_ten = found[int(0.9 * (len(found) - 1))]
     return f"""
-        Of the same work with {SEEDS} seeds the fastest steps lie {statistics.median(apart):.1%}
-        apart in the median of {len(apart)} kinds of work, {nine_of_ten:.1%} at most in nine of ten,
-        {apart[-1]:.0%} at worst: what differs by less than a tenth may be the same.
+        Of the same work, at other seeds or rates, the fastest steps lie
+        {statistics.median(found):.1%} apart in the median of {len(found)} kinds of work,
+        {nine_of_ten:.1%} at most in nine of ten, {found[-1]:.0%} at worst: rows that differ by less
+        than that may be the same.
     """
+
+
+def _but_for(rows: Sequence[Record]) -> str:
+    """Rows that the machine had a part in."""
+    found = len(tuning.timed_out(rows))
+    return f", but for {found} of the searches for a tuning, ended by a limit of time" * (found > 0)
 
 
 def _waited(rows: Sequence[Record]) -> str:

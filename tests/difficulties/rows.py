@@ -85,6 +85,15 @@ def spread(rows: Sequence[Record], name: str) -> Spread | None:
     return Spread(min(known), statistics.median(known), max(known), len(known), len(rows))
 
 
+ROUNDS = 20
+"""The fewest that a time is told of: a training that diverges at once has one or two."""
+
+
+def is_timed(record: Record) -> bool:
+    """Whether enough of its steps were timed for the fastest of them to be one."""
+    return record.time_min_s is not None and (record.rounds or 0) >= ROUNDS
+
+
 def fastest_s(record: Record) -> float:
     """Of a step: the fastest round, which other work on the machine disturbs least."""
     assert record.time_min_s is not None, record.case_id

@@ -1,9 +1,15 @@
-"""Expert tuning: what a configuration costs that is found by trial and error, by search method."""
+"""Expert tuning: what a configuration costs that is found by trial and error, by search method.
+
+What a search spent that did not reach the target is no cost of reaching it, but less than that: in
+a median it counts as more than any search that did, and a range is of those that did.
+"""
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from difficulties.drawing import Dots, Point, dot_rows
 from difficulties.part import Part, table, times
@@ -12,7 +18,7 @@ from traincost.data.record import Record, Status
 from traincost.show.report.plot import Axis
 from traincost.show.units import amount
 
-LIMIT_S = 30.0
+SUITE, LIMIT_S = "tuning", 30.0
 COST = "search_flops"
 
 
@@ -29,6 +35,35 @@ def part() -> Part:
     )
 
 
+@dataclass(frozen=True)
+class Price:
+    """FLOPs to the target, by one method."""
+
+    median: float  # over all searches; infinite where half of them did not reach the target
+    low: float  # of those that did
+    high: float
+
+    def text(self) -> str:
+        """`24.6 GFLOP`, or what it is more than."""
+        if math.isinf(self.median):
+            return f"more than {amount(self.high)}FLOP"
+        return f"{amount(self.median)}FLOP"
+
+
+def timed_out(rows: Iterable[Record]) -> list[Record]:
+    """Searches that the limit of time ended."""
+    return [r for r in rows if (number(r, "search_time_s") or 0.0) >= LIMIT_S and r.suite == SUITE]
+
+
+def price_of(rows: Sequence[Record]) -> Price | None:
+    """What one method pays; None where no search of it reached the target."""
+    spent = [number(r, COST) or 0.0 for r in _reached(rows)]
+    if not spent:
+        return None
+    missed = [math.inf] * (len(rows) - len(spent))
+    return Price(statistics.median([*spent, *missed]), min(spent), max(spent))
+
+
 def _of(rows: Sequence[Record], method: str) -> list[Record]:
     return those(rows, "to_target", method=method)
 
@@ -40,10 +75,10 @@ def _reached(rows: Sequence[Record]) -> list[Record]:
 def _measured(rows: Sequence[Record]) -> str:
     (target,) = {r.target for r in rows}
     assert target is not None
-    timed_out = sum((number(r, "search_time_s") or 0.0) >= LIMIT_S for r in rows)
+    late = len(timed_out(rows))
     by_time = (
-        f"{timed_out} of them ended by that limit of time, in which other work had a part"
-        if timed_out
+        f"{late} of them ended by that limit of time, in which other work had a part"
+        if late
         else "none was ended by its limit of time, so other work on the machine changed none"
     )
     return f"""
@@ -63,14 +98,15 @@ def _picture(rows: Sequence[Record]) -> str:
             (0, Point(number(r, COST) or 0.0, 0, hollow=r.steps_to_target is None, size=0.8))
             for r in mine
         ]
-        middle = statistics.median(number(r, COST) or 0.0 for r in mine)
-        dots.append((1, Point(middle, 0, size=1.4)))
+        price = price_of(mine)
+        if price is not None and math.isfinite(price.median):
+            dots.append((1, Point(price.median, 0, size=1.4)))
         lines.append(Dots(method, dots, f"{len(_reached(mine))} of {len(mine)} reached"))
     return dot_rows(
         "What a search spends until its target; hollow: not reached",
         Axis("FLOPs of all trials"),
         lines,
-        ["a search, one seed", "median of the seeds"],
+        ["a search, one seed", "median, not reached above all"],
     )
 
 
@@ -83,8 +119,8 @@ def _table(rows: Sequence[Record]) -> str:
     lines: list[list[str]] = []
     for method in values(rows, "method"):
         mine = _of(rows, method)
-        flops, trials = spread(mine, COST), spread(mine, "search_trials")
-        assert flops is not None and trials is not None
+        price, trials = price_of(mine), spread(mine, "search_trials")
+        assert trials is not None
         ratios = [(number(r, COST) or 0.0) / _known(r) for r in _reached(mine)]
         ends = [
             sum(int(number(r, f"search_{name}_trials") or 0) for r in mine)
@@ -95,34 +131,47 @@ def _table(rows: Sequence[Record]) -> str:
                 method,
                 f"{len(_reached(mine))} of {len(mine)}",
                 trials.text(),
-                f"{amount(flops.median)} ({amount(flops.low)} to {amount(flops.high)})",
+                "" if price is None else f"{price.text()} ({_span(price)})",
                 times(statistics.median(ratios)) if ratios else "",
                 *map(str, ends),
             ]
         )
-    heads = ("method", "reached", "trials", "FLOPs", "over the winner's", "diverged", "ended early")
+    heads = (
+        "method",
+        "reached",
+        "trials",
+        "to the target",
+        "over the winner's",
+        "diverged",
+        "ended early",
+    )
     return table(
-        "Median (range) over seeds of trials and FLOPs of a search, also of one that did not reach "
-        "the target; what it spent over what the winner's training takes; trials of all seeds that "
-        "diverged or were given up",
+        "Trials of a search, median (range) over seeds; FLOPs to the target, median over seeds, "
+        "those that missed it above all (range of those that did not); the same over what the "
+        "winner's training takes; trials of all seeds that diverged or were given up",
         heads,
         lines,
     )
 
 
+def _span(price: Price) -> str:
+    return f"{amount(price.low)} to {amount(price.high)}"
+
+
 def _answer(rows: Sequence[Record]) -> str:
-    costs = {m: spread(_of(rows, m), COST) for m in values(rows, "method")}
-    known = {m: s for m, s in costs.items() if s is not None}
+    prices = {m: price_of(_of(rows, m)) for m in values(rows, "method")}
+    known = {m: p for m, p in prices.items() if p is not None}
     cheap, dear = (pick(known, key=lambda m: known[m].median) for pick in (min, max))
     ratios = [(number(r, COST) or 0.0) / _known(r) for r in _reached(rows)]
     assert min(ratios) >= 0.99 and statistics.median(ratios) > 1
     a, b = known[cheap], known[dear]
     apart = "though their ranges overlap" if b.low <= a.high else "and their ranges do not overlap"
-    widest = max(s.high / s.low for s in known.values())
+    widest = max(p.high / p.low for p in known.values())
     return f"""
         not knowing the configuration costs {times(statistics.median(ratios))} the training of the
         winner in the median of {len(ratios)} searches that found one, and up to
-        {times(max(ratios))}. The cheapest method in the median is {cheap} ({amount(a.median)}FLOP),
-        the dearest {dear} ({amount(b.median)}FLOP), {apart}: luck alone spreads one method's cost
-        by up to {times(widest)}.
+        {times(max(ratios))}; {len(rows) - len(ratios)} of {len(rows)} spent their budget and found
+        none. The cheapest method in the median is {cheap} ({a.text()}), the dearest {dear}
+        ({b.text()}), {apart}: luck alone spreads the cost of one method's searches that arrive by
+        up to {times(widest)}.
     """

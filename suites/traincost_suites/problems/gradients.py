@@ -1,8 +1,9 @@
 """Trainings on which gradients vanish or explode: a deep net on digits, a recurrent one on bytes.
 
-Both are trained alike, remedy or none, so that rows differ in the remedy only: SGD with momentum,
-which does not rescale a small gradient as Adam does. Clipping is a hook before the optimizer's
-step, and in its time.
+Both are trained alike, remedy or none, at the same rates, so that rows differ in the remedy only:
+SGD with momentum, which does not rescale a small gradient as Adam does. Clipping is a hook before
+the optimizer's step, and in its time. Recurrent nets see the same bytes of text at every length,
+cut into longer or shorter sequences: as many bytes a step, and as many held out.
 """
 
 from __future__ import annotations
@@ -28,14 +29,17 @@ from traincost_suites.problems.learned import (
 from traincost_suites.problems.problem import Objective, Problem
 from traincost_suites.problems.training import Recipe, training_of
 
-OPTIMIZER, DEEP_RATE = "momentum", 0.01
+OPTIMIZER = "momentum"
 LARGEST_NORM = 1.0
 """What clipping leaves of the norm of all gradients together."""
 TRUNCATION, WINDOW = "truncation", 32
 """Steps that truncated backpropagation goes back at most."""
-RECURRENT_REMEDIES = ("none", CLIPPING, TRUNCATION)
+BOTH = "clipped-truncation"
+RECURRENT_REMEDIES = ("none", CLIPPING, TRUNCATION, BOTH)
+RECURRENT_STEPS, STEP_BYTES = 30, 4096
+"""Of a training; a step's bytes are of as many sequences as their length leaves."""
+HELD_OUT_BYTES = RECURRENT_STEPS * STEP_BYTES // 10
 _N_DIGITS, _N_HELD_OUT = 1618, 179
-_SEQUENCES, _BATCH = 128, 4
 
 
 def held_out_digits(device: str) -> Samples:
@@ -44,8 +48,15 @@ def held_out_digits(device: str) -> Samples:
 
 
 def sequences(seq_len: int, device: str) -> Samples:
-    """One batch of text that is held out."""
-    return _on(samples_of("bytes", _BATCH, seq_len, held_out=True), device)
+    """All text that is held out, as one batch of sequences of this length."""
+    return _on(samples_of("bytes", HELD_OUT_BYTES // seq_len, seq_len, held_out=True), device)
+
+
+def _batches(seq_len: int, seed: int, device: str) -> list[Samples]:
+    """The text that is trained on, each byte once, in an order drawn from the seed."""
+    batch = STEP_BYTES // seq_len
+    training = samples_of("bytes", RECURRENT_STEPS * batch, seq_len, held_out=False)
+    return [_on(b, device) for b in shuffled_batches(training, batch, RECURRENT_STEPS, seed)]
 
 
 def _on(samples: Samples, device: str) -> Samples:
@@ -82,30 +93,33 @@ def recurrent_problem(cell: str, seq_len: int, remedy: str) -> Problem:
     """Bytes by a recurrent net.
 
     Raises:
-        ValueError: an unknown remedy.
+        ValueError: an unknown remedy, or a length that does not part the bytes of a step evenly.
     """
     if remedy not in RECURRENT_REMEDIES:
         raise ValueError(f"remedy {remedy!r}: expected one of {', '.join(RECURRENT_REMEDIES)}")
+    if seq_len < 1 or STEP_BYTES % seq_len or HELD_OUT_BYTES % seq_len:
+        raise ValueError(
+            f"seq_len {seq_len}: expected a part of {STEP_BYTES} and of {HELD_OUT_BYTES} bytes"
+        )
 
     def start(seed: int, device: str) -> Objective:
         model = recurrent_net(cell, seed, device)
-        training = samples_of("bytes", _SEQUENCES, seq_len, held_out=False)
-        batches = [_on(b, device) for b in shuffled_batches(training, _BATCH, 30, seed)]
+        batches = _batches(seq_len, seed, device)
         return Objective(
             model=model,
             loss=partial(_unrolled_loss, model, cycle(batches), window_of(remedy)),
             evaluate=evaluation_of(model, sequences(seq_len, device)),
-            samples=_BATCH,
-            tokens=_BATCH * seq_len,
+            samples=STEP_BYTES // seq_len,
+            tokens=STEP_BYTES,
         )
 
-    budget = Budget(steps=30, evaluate_every=10, stop_at_target=False)
+    budget = Budget(steps=RECURRENT_STEPS, evaluate_every=10, stop_at_target=False)
     return Problem(start, Target("loss_heldout", 3.5), budget)
 
 
 def window_of(remedy: str) -> int | None:
     """How far back gradients go; None for all the way."""
-    return WINDOW if remedy == TRUNCATION else None
+    return WINDOW if remedy in (TRUNCATION, BOTH) else None
 
 
 def _unrolled_loss(model: Recurrent, batches: cycle[Samples], window: int | None) -> Tensor:
@@ -139,7 +153,7 @@ def gradient_maker(
 
     def make(seed: int) -> Training:
         training = training_of(problem, Recipe(OPTIMIZER, rate), seed, device)
-        if remedy == CLIPPING:
+        if remedy in (CLIPPING, BOTH):
             assert training.optimizer is not None
             assert training.model is not None
             training.optimizer.register_step_pre_hook(partial(_clip, training.model))
