@@ -98,6 +98,22 @@ def test_a_search_repeats_and_is_of_seeds_that_no_row_has() -> None:
     assert seeds.isdisjoint(SEARCH_SEEDS)
 
 
+def test_a_search_takes_one_thread_and_gives_back_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[int] = []
+
+    def trial(*_: object) -> None:
+        taken.append(torch.get_num_threads())
+        raise RuntimeError
+
+    monkeypatch.setattr(searching, "_trial", trial)
+    torch.set_num_threads(2)  # the fixture of one thread sets it back
+    with pytest.raises(RuntimeError):
+        search()
+    assert (taken, torch.get_num_threads()) == ([1], 2)
+
+
 @pytest.mark.thorough
 def test_a_remedy_that_learns_nothing_at_one_rate_learns_at_its_own() -> None:
     rate = deep_rate("tanh", 32, "layer-norm").rate

@@ -5,17 +5,20 @@ rate that is ranked. So each net is trained at each of six rates, half a decade 
 seeds that no result is reported for. The rate whose held-out losses at the end have the lowest mean
 is its own; one that diverges from either seed is the last choice.
 
-The search runs on the CPU, which trains nets this small the fastest, and so the rows of all devices
-are of one rate.
+The search runs on one thread of the CPU, which trains nets this small the fastest, and so the rows
+of all devices and of any number of threads are of one rate.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+
+import torch
 
 from traincost.snapshot import seed_all
 from traincost.train import Trained, train_alone
@@ -51,10 +54,11 @@ class DeepRate:
 @cache
 def deep_rate(activation: str, depth: int, remedy: str) -> DeepRate:
     """The best of the rates for this net, found once a process; of equals the lowest."""
-    found = {
-        rate: [_trial(activation, depth, remedy, rate, seed) for seed in SEARCH_SEEDS]
-        for rate in RATES
-    }
+    with _one_thread():
+        found = {
+            rate: [_trial(activation, depth, remedy, rate, seed) for seed in SEARCH_SEEDS]
+            for rate in RATES
+        }
     trials = [t for of_rate in found.values() for t in of_rate]
     return DeepRate(
         rate=min(RATES, key=lambda rate: statistics.fmean(map(loss_at_end, found[rate]))),
@@ -63,6 +67,16 @@ def deep_rate(activation: str, depth: int, remedy: str) -> DeepRate:
         steps=sum(t.losses.loss_steps or 0 for t in trials),
         train_s=math.fsum(t.train_s for t in trials),
     )
+
+
+@contextmanager
+def _one_thread() -> Generator[None, None, None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def loss_at_end(trained: Trained) -> float:

@@ -56,8 +56,9 @@ _THREE = (0, 1, 2)
 GRADIENTS: Mapping[str, Grid] = MappingProxyType(
     {
         "gradient_depth": (
-            _depths("quick", "sigmoid", (4, 32), "none batch-norm residual", (0,), CPU, FP32),
-            _depths("quick", "relu", (32,), "none he batch-norm clipping", (0,), CPU, FP32),
+            _depths("quick", "sigmoid", (4,), "none", (0,), CPU, FP32),
+            _depths("quick", "sigmoid", (32,), "none batch-norm residual", (0,), CPU, FP32),
+            _depths("quick", "relu", (32,), "none he", (0,), CPU, FP32),
             _depths("standard", _ACTIVATIONS, (32,), _REMEDIES, _THREE, CPU),
             _depths("standard", _ACTIVATIONS, (4,), _REMEDIES, (0,), CPU),
             _depths(
