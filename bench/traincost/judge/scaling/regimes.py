@@ -3,7 +3,8 @@
 A step that no longer fits the cache, a launch-bound step that becomes compute-bound beyond what a
 fixed part tells: above the break the exponent is another one. Breaks are tried at every place
 between points; a break is one more curve to be wrong with, so it must lower the BIC by 10 (very
-strong evidence, Kass and Raftery 1995) and change the exponent by 0.1 at least.
+strong evidence, Kass and Raftery 1995) and change the exponent by 0.1 at least. Where it lies
+exactly, and how surely, the profile of the loss says: `traincost.judge.scaling.profile`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from traincost.judge.scaling.profile import Profile
 from traincost.judge.scaling.solver import Design, best, predict, scatter, weights
 
 if TYPE_CHECKING:
@@ -24,8 +26,6 @@ _EACH_SIDE = 3
 _EVIDENCE = 10.0
 _LEAST_CHANGE = 0.1
 _EXTRA_PARAMETERS = 2
-_WITHIN = 3.84
-"""The 95% quantile of chi squared with one degree of freedom."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,11 @@ def find_break(
     before, change = thetas[chosen][2:4]
     if abs(change) < _LEAST_CHANGE or before * (before + change) < 0:
         return None  # a cost that falls and then rises is a disturbed end, not a regime
-    near = places[n * np.log(left / left[chosen]) <= _WITHIN]
-    return FoundBreak(float(places[chosen]), float(near.min()), float(near.max()), designs[chosen])
+    profile = Profile(lambda at: with_break(design, at), log_y, thetas[chosen])
+    near = places[max(chosen - 1, 0)], places[min(chosen + 1, len(places) - 1)]
+    at = profile.least(float(near[0]), float(near[1]))
+    low, high = profile.interval(at, float(sizes[1]), float(sizes[-2]))
+    return FoundBreak(at, low, high, with_break(design, at))
 
 
 def with_break(design: Design, at: float) -> Design:

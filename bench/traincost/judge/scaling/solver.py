@@ -193,13 +193,21 @@ def _step(design: Design, log_y: Floats, theta: Floats, scale: Floats, damping: 
     return np.asarray(np.clip(step, -2.0, 2.0), np.float64)
 
 
-def _loss(design: Design, log_y: Floats, theta: Floats, scale: Floats) -> Floats:
+def huber_loss(
+    residuals: Floats,  # (n_fits, n_points)
+    scale: Floats | float,  # that broadcasts with them
+) -> Floats:  # (n_fits,)
+    """Half the squares in units of the scale, and beyond `HUBER` of these linear."""
     import numpy as np
 
-    size = np.abs(log_y - predict(design, theta)[0]) / scale[:, None]
+    size = np.abs(residuals) / scale
     huber = np.where(size <= HUBER, size**2 / 2, HUBER * (size - HUBER / 2))
     total: Floats = huber.sum(axis=1)
     return total
+
+
+def _loss(design: Design, log_y: Floats, theta: Floats, scale: Floats) -> Floats:
+    return huber_loss(log_y - predict(design, theta)[0], scale[:, None])
 
 
 def _floor(design: Design, log_y: Floats) -> Floats:
