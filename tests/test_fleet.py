@@ -132,8 +132,9 @@ def alive(pid: int) -> bool:
 
 def test_a_slot_without_cases_says_what_pytest_said(project: Path) -> None:
     kind, text = SlotProcess(["-k", "nothing_like_it"], folder=project).hello()
-    assert kind == "refused"
-    assert "exit code 5" in text
+    assert (kind, "-k nothing_like_it has no case to run" in text) == ("refused", True)
+    kind, text = SlotProcess(["--no-such-option"], folder=project).hello()
+    assert (kind, "unrecognized arguments: --no-such-option" in text) == ("refused", True)
     kind, text = SlotProcess(["no_such_folder"], folder=project).hello()
     assert kind == "refused"
     assert "no_such_folder" in text

@@ -240,3 +240,16 @@ def test_there_is_a_file_of_every_schema_so_far() -> None:
     assert {f.name for f in DATA.glob("schema-*.csv")} == {
         f"schema-{n}.csv" for n in range(1, SCHEMA + 1)
     }
+
+
+def test_a_file_that_grows_is_what_it_would_be_written_at_once(tmp_path: Path) -> None:
+    file = ResultFile(tmp_path / "a.csv")
+    for row in (
+        ROW,
+        replace(ROW, case_id="batch/b"),
+        replace(ROW, case_id="batch/c", axes={"a_new_one": "x"}, metrics={"new_s": 1.0}),
+        replace(ROW, case_id="batch/d"),
+        replace(ROW, case_id="batch/c"),  # the column goes with its only row
+    ):
+        file.put(row)
+        assert (tmp_path / "a.csv").read_text() == to_csv(file.records)

@@ -23,6 +23,8 @@ LOOK_S = 2.0
 WAIT_S = 0.5
 SAVING_SHARE = 0.05
 """Of the driver's time, at most: files are written as a whole, and a fleet's rows are many."""
+SLOW_START_S = 60.0
+"""Longer than importing torch takes."""
 MAX_STARTS = 4
 """Starts of a slot in a row that come to nothing."""
 PEAKS = "machine"
@@ -99,6 +101,7 @@ class Drive:
     _sent_s: dict[str, float] = field(default_factory=dict[str, float], init=False)
     _unsaved: list[Row] = field(default_factory=list[Row], init=False)
     _save_due_s: float = field(default=0.0, init=False)
+    _told_of_waiting: bool = field(default=False, init=False)
     _moved_s: float = field(default=0.0, init=False)  # when something last happened
     _looked_s: float | None = field(default=None, init=False)
 
@@ -155,6 +158,10 @@ class Drive:
             self._start(slot)
         if self._first is None and self._starting:
             self._first = set(self._starting)
+        if not self._told_of_waiting and not self.hellos and self._waited(SLOW_START_S):
+            self._told_of_waiting = True
+            slots = f"none of {len(self._starting)} slots is ready" if self._starting else "no slot"
+            self.tell(f"{slots} after {SLOW_START_S:g} s: another run may hold the nodes; waiting")
 
     def _start(self, slot: str) -> None:
         if self._starts.get(slot, 0) >= MAX_STARTS:
@@ -267,7 +274,7 @@ class Drive:
 
     def _ended(self) -> bool:
         """All rows are there; or nothing runs, and nothing has happened for long."""
-        waited = self.now_s() - self._moved_s >= self.patience_s
+        waited = self._waited(self.patience_s)
         if not self.hellos and self._dropped and not self._starting:
             raise BadInputError(next(iter(self._dropped.values())))
         if not self.hellos and waited and not self.places:
@@ -279,3 +286,6 @@ class Drive:
         if self.plan.done and settled:
             return True
         return bool(self.hellos) and waited and not self.plan.running
+
+    def _waited(self, for_s: float) -> bool:
+        return self.now_s() - self._moved_s >= for_s

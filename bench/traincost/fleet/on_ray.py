@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,11 @@ NOT_CARRIED = (
     *("__pycache__", "results", ".benchmarks", "*.pt", "*.ckpt", "*.safetensors"),
 )
 """What the nodes do not need; `.gitignore` and `.rayignore` hold, too."""
+CONNECT_S = 10.0
+EXPECTED = (
+    "expected a Ray cluster that runs (ray://HOST:10001, HOST:6379 or auto), of the same versions "
+    "of Ray and Python"
+)
 
 
 def load_ray() -> Any:
@@ -40,6 +46,8 @@ def load_ray() -> Any:
 def connect(ray: Any, address: str | None, folder: Path) -> None:
     """To a cluster that runs (also by RAY_ADDRESS), else to one of this machine alone."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    where = address or os.environ.get("RAY_ADDRESS") or "a cluster of this machine"
+    _check_answers(where)
     carried = {
         "working_dir": str(folder),
         "py_modules": [str(Path(traincost.__file__).parent)],
@@ -48,12 +56,19 @@ def connect(ray: Any, address: str | None, folder: Path) -> None:
     try:
         ray.init(address, log_to_driver=False, logging_level="error", runtime_env=carried)
     except Exception as e:  # whatever a library of this size raises
-        where = address or os.environ.get("RAY_ADDRESS") or "a cluster of this machine"
         first = (str(e).strip() or type(e).__name__).splitlines()[0]
-        raise BadInputError(
-            f"--address {where}: {type(e).__name__}: {first}; expected a Ray cluster that runs "
-            "(ray://HOST:10001, HOST:6379 or auto), of the same versions of Ray and Python"
-        ) from e
+        raise BadInputError(f"--address {where}: {type(e).__name__}: {first}; {EXPECTED}") from e
+
+
+def _check_answers(where: str) -> None:
+    """Ray itself would try for minutes, and listen to no Ctrl-C meanwhile."""
+    host, _, port = where.removeprefix("ray://").rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as e:
+        raise BadInputError(f"--address {where}: nothing answers there ({e}); {EXPECTED}") from e
 
 
 @dataclass

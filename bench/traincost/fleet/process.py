@@ -26,12 +26,33 @@ Answer = tuple[str, str]
 LOOK_S = 0.5
 """What a case has left behind may hold the pipe open: look whether pytest itself lives."""
 LINES_SHOWN = 3
+NO_CASES = 5
+"""Exit code of pytest."""
+REAPER = 'exec 3<&0; { read -r _ <&3 || kill -s KILL -- "-$1"; } &'
 
 
 def share(cpus: Sequence[int], index: int, of: int) -> list[int]:
     """The CPUs of one of several slots of a node: equal, disjoint parts, a rest left idle."""
     each = max(1, len(cpus) // of)
     return list(cpus[index * each : (index + 1) * each]) or list(cpus[-each:])
+
+
+def _reaper_of(group: int) -> IO[bytes]:
+    """A shell that ends a process group when this process goes, however it goes.
+
+    Pytest asks the kernel to be killed then; what its cases have started does not. The shell is
+    nobody's child, as Ray kills the children of an actor before they could act.
+    """
+    outer = subprocess.Popen(
+        ["sh", "-c", REAPER, "sh", str(group)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    outer.wait()
+    assert outer.stdin is not None
+    return outer.stdin
 
 
 @dataclass
@@ -47,6 +68,7 @@ class SlotProcess:
     _replies: int = field(default=-1, init=False)
     _rest: bytes = field(default=b"", init=False)  # read, behind the last line
     _said: Path | None = field(default=None, init=False)
+    _reaper: IO[bytes] | None = field(default=None, init=False)
     _scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, init=False)
 
     def hello(self) -> Answer:
@@ -56,7 +78,14 @@ class SlotProcess:
         line = self._line()
         if line is not None:
             return "hello", line
-        return "refused", f"pytest did not start: {self._end()}"
+        end = self._end()
+        if end.startswith(f"exit code {NO_CASES}"):
+            asked = " ".join(self.arguments)
+            return (
+                "refused",
+                f"pytest {asked} has no case to run; expected one that -k and -m leave",
+            )
+        return "refused", f"pytest did not start: {end}"
 
     def run(self, order: str) -> Answer:
         """Run a case; its reply, or what ended pytest."""
@@ -79,6 +108,12 @@ class SlotProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
+        if self._reaper is not None:
+            with suppress(BrokenPipeError):
+                self._reaper.write(b"done\n")
+                self._reaper.flush()
+            with suppress(BrokenPipeError):
+                self._reaper.close()
         if self._orders is not None:
             with suppress(BrokenPipeError):
                 self._orders.close()
@@ -111,6 +146,7 @@ class SlotProcess:
             os.close(orders_read)
             os.close(replies_write)
         self._orders = os.fdopen(orders_write, "w")
+        self._reaper = _reaper_of(self._process.pid)
 
     def _command(self, descriptors: str) -> list[str]:
         assert self._scratch is not None
@@ -155,7 +191,9 @@ class SlotProcess:
         if code is not None and code < 0:
             how = signal.Signals(-code).name
         lines = [line.strip() for line in self._said.read_text(errors="replace").splitlines()]
-        marked = [line for line in lines if re.match(r"E  |ERROR|Exit:|!!", line)]
+        marked = [
+            line for line in lines if re.match(r"E  |ERROR(?!: usage:)|Exit:|!!|.*: error:", line)
+        ]
         words = " ".join((marked or [line for line in lines if line])[-LINES_SHOWN:])
         self.close()
         return f"{how}: {words}" if words and (code is None or code >= 0) else how

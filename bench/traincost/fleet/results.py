@@ -17,6 +17,8 @@ from traincost.data.results import ResultFile, read_records, result_files
 from traincost.fleet.drive import PEAKS, Row
 from traincost.fleet.plan import GivenUp
 
+FAILED = (Status.ERROR, Status.INVALID)
+
 
 @dataclass(frozen=True)
 class Resumed:
@@ -24,6 +26,7 @@ class Resumed:
 
     machine_ids: dict[str, str | None]  # by case
     peaks: list[Record]
+    failed: frozenset[str] = frozenset()  # cases
 
 
 def resumed_from(paths: Iterable[Path]) -> Resumed:
@@ -34,7 +37,9 @@ def resumed_from(paths: Iterable[Path]) -> Resumed:
     kept = [p for p in paths if not p.is_dir() or any(p.rglob("*.csv"))]
     records = [r for path in result_files(kept) for r in read_records(path)]
     return Resumed(
-        {r.case_id: r.machine_id for r in records}, [r for r in records if r.suite == PEAKS]
+        {r.case_id: r.machine_id for r in records},
+        [r for r in records if r.suite == PEAKS],
+        frozenset(r.case_id for r in records if r.status in FAILED),
     )
 
 
@@ -63,11 +68,14 @@ class FleetFile:
 
     def check_writable(self) -> None:
         """Find out before the first case that nothing could be saved."""
+        made = [p for p in (self.folder, *self.folder.parents) if not p.exists()]
         probe = self.folder / f".{self.run_id}.probe"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             probe.touch()
             probe.unlink()
+            for folder in made:
+                folder.rmdir()  # the first row makes it again
         except OSError as e:
             raise BadInputError(
                 f"--cost-results {self.folder}: {e.strerror}; expected a folder to write to"

@@ -12,13 +12,13 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from traincost.data.record import Record, Status
+from traincost.data.record import Record
 from traincost.fleet.drive import Drive, Row
+from traincost.fleet.results import FAILED, Resumed
 from traincost.show.log import for_log, printable
 from traincost.show.tables import Cell
 
 COLUMNS = ("node", "machine_id", "slots", "cases", "failed", "lost")
-FAILED = (Status.ERROR, Status.INVALID)
 
 
 @dataclass
@@ -66,9 +66,9 @@ class FleetProgress:
         if not self._bar.disable:
             return
         plan = drive.plan
-        for row in rows:
+        for number, row in enumerate(rows, len(plan.finished) - len(rows) + 1):
             node = drive.places.get(row.slot, row.slot)
-            count = f"{len(plan.finished)}/{len(plan.offers) - plan.taken_over}"
+            count = f"{number}/{len(plan.offers) - plan.taken_over}"
             self.say(f"{count} {row.record.status} {row.record.case_id} on {node}")
 
     def say(self, line: str) -> None:
@@ -123,6 +123,20 @@ def missing_lines(drive: Drive, path: str) -> list[str]:
         f"{where} for {drive.patience_s:g} s; when there is one: traincost fleet --resume {path}",
         *(f"  {case_id}" for case_id in missing[:10]),
     ]
+
+
+def resumed_line(drive: Drive, resumed: Resumed) -> str | None:
+    """What the resumed files had of this run's cases."""
+    if not resumed.machine_ids:
+        return None
+    taken_over = drive.plan.taken_over
+    if not taken_over:
+        return "no case of this run has its row in the resumed file: is it one of other suites?"
+    failed = sum(case_id in resumed.failed for case_id in drive.plan.offers)
+    return (
+        f"{_count(taken_over, 'case')} had their row in the resumed file"
+        + (f", {failed} of them failed there" if failed else "")
+    )  # fmt: skip
 
 
 def _count(n: int, what: str) -> str:

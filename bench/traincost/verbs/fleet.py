@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--address",
         metavar="ADDRESS",
         help="of a Ray cluster: ray://HOST:10001, HOST:6379 or auto (default: RAY_ADDRESS, else "
-        "this machine alone)",
+        "one that runs on this machine, else this machine alone)",
     )
     parser.add_argument(
         "--per-device",
@@ -82,6 +82,7 @@ def drive(slots: Slots, file: FleetFile, resumed: Resumed, options: argparse.Nam
     """Drive the slots of any engine, and say what came of it."""
     from traincost.fleet.drive import Drive, Row
     from traincost.fleet.plan import FleetPlan
+    from traincost.fleet.results import FAILED
     from traincost.show import fleet as show
     from traincost.show.tables import render
 
@@ -102,17 +103,23 @@ def drive(slots: Slots, file: FleetFile, resumed: Resumed, options: argparse.Nam
         patience_s=options.patience,
         peaks=list(resumed.peaks),
     )
-    with progress.shown():
-        running.run()
+    try:
+        with progress.shown():
+            running.run()
+    except KeyboardInterrupt:
+        if file.records:
+            kept = f"{len(file.records)} rows in {file.path}"
+            progress.say(f"{kept}; to go on: the same command with --resume {file.path}")
+        raise
     rows = show.node_rows(running, file.by_slot)
     print(render("nodes", show.COLUMNS, rows, options.format), end="")
     for line in (show.overhead_line(running), *show.missing_lines(running, str(file.path))):
         if line is not None:
             progress.say(line)
-    if running.plan.taken_over:
-        progress.say(f"{running.plan.taken_over} cases had their row in the resumed file")
+    if line := show.resumed_line(running, resumed):
+        progress.say(line)
     progress.say(f"{len(file.records)} rows in {file.path}")
-    failed = any(record.status in show.FAILED for record in file.records)
+    failed = any(record.status in FAILED for record in file.records)
     return 1 if failed or running.plan.missing else 0
 
 
