@@ -40,8 +40,10 @@ class UnrolledLstm(nn.LSTM):
         gates: Tensor,  # (batch, 4 * width)
         c: Tensor,  # (batch, width)
     ) -> tuple[Tensor, Tensor]:
-        """The next hidden state and cell: one's own, so a subclass says it."""
-        raise NotImplementedError
+        """The next hidden state and cell."""
+        i, f, g, o = gates.chunk(4, dim=1)
+        c_next = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c_next.tanh(), c_next
 
     def _get_name(self) -> str:
         return "LSTM"
